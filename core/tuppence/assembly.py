@@ -1,0 +1,51 @@
+"""Open what a user named in one word: a cache, a ledger. Shared by every integration, so that a word means the
+same everywhere.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from tuppence.cache import ExactCache, MemoryStore, SqliteStore
+from tuppence.errors import ConfigError
+from tuppence.spend import Ledger, SqliteLedger, default_path
+
+CacheOption = ExactCache | str | Path | bool | None
+LedgerOption = Ledger | str | Path | bool | None
+
+_ledgers: dict[Path, SqliteLedger] = {}
+_lock = threading.Lock()
+
+
+def open_cache(option: CacheOption) -> ExactCache | None:
+    """Open an exact cache: True or "memory" in this process, a path for a SQLite file, False or None for none."""
+    if option is None or option is False:
+        return None
+    if isinstance(option, ExactCache):
+        return option
+    if option is True or option == "memory":
+        return ExactCache(MemoryStore())
+    if isinstance(option, str | Path):
+        return ExactCache(SqliteStore(option))
+    raise ConfigError(f"cache is {option!r}: give True, 'memory', a file path, an ExactCache, or None")
+
+
+def open_ledger(option: LedgerOption) -> Ledger | None:
+    """Open a ledger: True is this user's default file, a path another file, False or None keeps no ledger.
+
+    One file is opened once a process, however many models write to it.
+    """
+    if option is None or option is False:
+        return None
+    if option is True:
+        option = default_path()
+    if isinstance(option, str | Path):
+        path = Path(option).expanduser().resolve()
+        with _lock:
+            if path not in _ledgers:
+                _ledgers[path] = SqliteLedger(path)
+            return _ledgers[path]
+    if callable(getattr(option, "write", None)):
+        return option
+    raise ConfigError(f"ledger is {option!r}: give True, a file path, a Ledger, or None")

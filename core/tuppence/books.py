@@ -1,0 +1,113 @@
+"""The books of one call under way: every provider call becomes an attempt, priced the moment it ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tuppence.attempts import Attempt, Cause, CostStatus, Decision, Outcome, Result
+from tuppence.effects import Ask, Failed, Hit
+from tuppence.estimates import estimated_usage
+from tuppence.prices import GpuHourRate, PicoUSD
+from tuppence.request import Reply, Request
+from tuppence.tiers import Tier
+from tuppence.usage import Usage
+
+NO_USAGE = Usage()
+
+
+class Books:
+    """Attempts and decision of one logical call."""
+
+    __slots__ = ("now", "request", "result", "strongest")
+
+    def __init__(self, request: Request, result: Result, strongest: Tier) -> None:
+        self.request = request
+        self.result = result
+        self.strongest = strongest
+        self.now = request.received_at
+        """Unix seconds by the call's own clock: when it came in, plus what its provider calls and waits took."""
+
+    @property
+    def last(self) -> Attempt:
+        return self.result.attempts[-1]
+
+    @property
+    def decision(self) -> Decision:
+        return self.result.decision
+
+    def replied(self, tier: Tier, cause: Cause, reply: Reply, request: Request) -> None:
+        """Write an answer down. It counts as abandoned until somebody concludes otherwise."""
+        self.now += reply.latency_ms / 1000
+        usage = reply.usage
+        status: CostStatus = "exact"
+        if usage is None and tier.answer is not None:
+            usage = NO_USAGE
+        elif usage is None:
+            usage = estimated_usage(tier, request, reply.text)
+            status = "estimated"
+        self._bill(tier, cause, "abandoned", usage, status, reply.latency_ms, reply.model)
+
+    def failed(self, tier: Tier, cause: Cause, failure: Failed, request: Request) -> None:
+        """Write a failure down: providers do not bill what they refuse; after the first token it is an estimate."""
+        self.now += failure.latency_ms / 1000
+        started = bool(failure.text) or failure.kind == "timeout"
+        usage = estimated_usage(tier, request, failure.text) if started else NO_USAGE
+        self._bill(tier, cause, "failed", usage, "estimated" if started else "exact", failure.latency_ms, None)
+        self.last.error = f"{type(failure.error).__name__}: {failure.error}"[:200]
+
+    def abandoned(self, ask: Ask, text: str, latency_ms: float) -> None:
+        """Write down a call that was in flight when its caller went: a flagged estimate."""
+        self.now += latency_ms / 1000
+        if ask.tier.answer is None:
+            usage = estimated_usage(ask.tier, ask.request, text)
+            self._bill(ask.tier, ask.cause, "abandoned", usage, "estimated", latency_ms, None)
+
+    def hit(self, hit: Hit) -> None:
+        """Write a cached answer down: it costs nothing, and spares what the strongest tier would have cost."""
+        usage, rate = hit.reply.usage, self.strongest.rate
+        self.result.attempts.append(
+            Attempt(
+                tier="cache", model=hit.reply.model or "", cause="hit", outcome="hit", usage=NO_USAGE, pico_usd=0,
+                status="exact", price_version="", started_at=self.now, latency_ms=0.0,
+                baseline_pico=None if usage is None or rate is None else rate.cost(usage),
+            )
+        )  # fmt: skip
+
+    def accepted(self, attempt: Attempt, reply: Reply) -> None:
+        attempt.outcome = "accepted"
+        attempt.baseline_pico = self._baseline(attempt, reply)
+
+    def note(self, line: str) -> None:
+        """Add to the decision's account of which tiers were asked."""
+        route = self.decision.route
+        self.decision.route = f"{route}; {line}" if route else line
+
+    def fault(self, part: str, error: Exception) -> None:
+        """Record an optimisation that broke; the call goes on without it."""
+        self.decision.faults.append(f"{part}: {type(error).__name__}: {error}")
+
+    def _bill(
+        self, tier: Tier, cause: Cause, outcome: Outcome, usage: Usage, status: CostStatus, latency_ms: float,
+        model: str | None,
+    ) -> None:  # fmt: skip
+        if isinstance(tier.rate, GpuHourRate):
+            usage = replace(usage, gpu_ms=round(latency_ms))
+        pico = None if tier.rate is None else tier.rate.cost(usage)
+        self.result.attempts.append(
+            Attempt(
+                tier.name, model or tier.model, cause, outcome, usage, pico, "unpriced" if pico is None else status,
+                "" if tier.rate is None else tier.rate.version, self.now - latency_ms / 1000, latency_ms,
+            )
+        )  # fmt: skip
+
+    def _baseline(self, attempt: Attempt, reply: Reply) -> PicoUSD | None:
+        """What the strongest tier alone would have cost: exact where it answered, else its price for these tokens."""
+        strongest = self.strongest
+        if attempt.tier == strongest.name:
+            return attempt.pico_usd
+        if strongest.rate is None:
+            return None
+        usage = attempt.usage
+        if not usage.total_tokens:
+            usage = estimated_usage(strongest, self.request, reply.text)
+        return strongest.rate.cost(usage)

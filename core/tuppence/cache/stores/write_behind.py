@@ -1,0 +1,163 @@
+"""The writing half of the SQLite store: changes wait here, readable at once, for a thread to commit them.
+
+It must never make the caller of `put` wait for the disk, and never hold more than `MAX_PENDING` changes when
+the disk is gone.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tuppence.cache.forks import make_fork_safe
+
+MAX_PENDING = 1_000
+"""Changes kept while the file cannot be written; beyond it the oldest are given up."""
+MAX_TOUCHED = 1_000
+"""Uses noted before they alone are worth a commit."""
+RETRY_S = 1.0
+CLOSE_WITHIN_S = 2.0
+"""Enough for a last batch that runs into a lock (0.25 s), on a busy machine."""
+
+
+class Change(NamedTuple):
+    """A row to be written, or with value None to be deleted; times are Unix seconds."""
+
+    value: bytes | None
+    stored_at: float
+    expires_at: float | None
+
+
+class Batch(NamedTuple):
+    changes: dict[str, Change]
+    touched: dict[str, float]
+
+
+class WriteBehind:
+    """A queue of changes by key, and the thread that hands them to `commit`.
+
+    `commit` is called by one thread at a time and either applies a whole batch or raises `sqlite3.Error`;
+    `release` closes what it opened.
+    """
+
+    def __init__(self, commit: Callable[[Batch], None], release: Callable[[], None]) -> None:
+        self._commit = commit
+        self._release = release
+        self._begin()
+        make_fork_safe(self)
+
+    def _begin(self) -> None:
+        self._committing = threading.RLock()
+        self._wake = threading.Condition(threading.RLock())
+        self._pending: dict[str, Change] = {}
+        self._in_commit: dict[str, Change] = {}
+        self._touched: dict[str, float] = {}
+        self._fault: sqlite3.Error | None = None
+        self._failing = False
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def peek(self, key: str) -> Change | None:
+        """Return the change of `key` that is not committed yet."""
+        with self._wake:
+            return self._pending.get(key) or self._in_commit.get(key)
+
+    def add(self, key: str, change: Change) -> None:
+        """Queue a change; raises, once, the `sqlite3.Error` of a commit that failed meanwhile."""
+        with self._wake:
+            if self._closed:
+                raise sqlite3.ProgrammingError("the store is closed")
+            self._pending.pop(key, None)
+            self._pending[key] = change
+            self._trim()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="tuppence-cache", daemon=True)
+                self._thread.start()
+            self._wake.notify_all()
+            fault, self._fault = self._fault, None
+        if fault is not None:
+            raise fault
+
+    def touch(self, key: str, at: float) -> None:
+        """Note a use; it is written with the next batch."""
+        with self._wake:
+            self._touched[key] = at
+            if len(self._touched) == MAX_TOUCHED:
+                self._wake.notify_all()
+
+    def flush(self) -> None:
+        """Commit all that is queued; where that fails, keep it queued and raise `sqlite3.Error`."""
+        with self._committing:
+            with self._wake:
+                batch = Batch(self._pending, self._touched)
+                self._in_commit, self._pending, self._touched = self._pending, {}, {}
+            if not batch.changes and not batch.touched:
+                return
+            try:
+                self._commit(batch)
+                self._failing = False
+            except sqlite3.Error:
+                with self._wake:
+                    self._pending = batch.changes | self._pending
+                    self._trim()
+                    self._failing = True
+                raise
+            finally:
+                self._in_commit = {}
+
+    def close(self) -> None:
+        """Commit what can be committed and stop; never raises, so `flush` first to know."""
+        with self._wake:
+            closed, self._closed = self._closed, True
+            thread = self._thread
+            self._wake.notify_all()
+        if thread is None and not closed:
+            self._finish()
+        # The garbage collector may close a store from the writing thread itself.
+        elif thread is not None and thread is not threading.current_thread():
+            thread.join(CLOSE_WITHIN_S)
+
+    def _trim(self) -> None:
+        while len(self._pending) > MAX_PENDING:
+            del self._pending[next(iter(self._pending))]
+
+    def _run(self) -> None:
+        while self._awaits_work():
+            try:
+                self.flush()
+            except sqlite3.Error as error:
+                self._fault = error
+        self._finish()
+
+    def _awaits_work(self) -> bool:
+        """Wait for something to write, after a failure for `RETRY_S` as well; False once closed."""
+        with self._wake:
+            if self._failing:
+                self._wake.wait_for(lambda: self._closed, RETRY_S)
+            self._wake.wait_for(lambda: self._closed or self._pending or len(self._touched) >= MAX_TOUCHED)
+            return not self._closed
+
+    def _finish(self) -> None:
+        try:
+            self.flush()
+        except sqlite3.Error as error:
+            self._fault = error
+        finally:
+            self._release()
+
+    def before_fork(self) -> None:
+        self._committing.acquire()
+        self._wake.acquire()
+        self._release()
+
+    def after_fork_in_parent(self) -> None:
+        self._wake.release()
+        self._committing.release()
+
+    def after_fork_in_child(self) -> None:
+        # What is queued is the parent's to write.
+        closed = self._closed
+        self._begin()
+        self._closed = closed

@@ -1,0 +1,112 @@
+"""What flows beside a call: tags, the logical call id, and who listens to settled calls. One context variable
+a concern.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import MappingProxyType
+
+from tuppence.attempts import Attempt, Result
+from tuppence.errors import RequestError
+from tuppence.prices import PicoUSD, usd
+from tuppence.request import Tags
+
+_tags: ContextVar[Tags] = ContextVar("tuppence_tags", default=MappingProxyType({}))
+_call_id: ContextVar[str | None] = ContextVar("tuppence_call_id", default=None)
+_spends: ContextVar[tuple[Spend, ...]] = ContextVar("tuppence_spends", default=())
+
+Listener = Callable[[Result], None]
+
+
+def current_tags() -> Tags:
+    return _tags.get()
+
+
+def current_call_id() -> str | None:
+    return _call_id.get()
+
+
+def checked_tags(tags: Mapping[str, object]) -> Tags:
+    """Return `tags` as they can be stored; raise `RequestError` for a value that is not text, naming it."""
+    for name, value in tags.items():
+        if not isinstance(value, str):
+            raise RequestError(f"tag {name!r} is {value!r} ({type(value).__name__}): tags are text, use str(...)")
+    return {name: str(value) for name, value in tags.items()}
+
+
+@contextmanager
+def tags(**values: str) -> Iterator[None]:
+    """Tag every call inside: `with tags(user="ann", endpoint="/chat"): ...`; inner values win."""
+    token = _tags.set({**_tags.get(), **checked_tags(values)})
+    try:
+        yield
+    finally:
+        _tags.reset(token)
+
+
+@contextmanager
+def logical_call(call_id: str) -> Iterator[None]:
+    """Account every attempt inside under one logical call, so that a framework's own retries are seen as retries."""
+    token = _call_id.set(call_id)
+    try:
+        yield
+    finally:
+        _call_id.reset(token)
+
+
+@dataclass(slots=True)
+class Spend:
+    """What was spent inside a `spend()` block; it may be read at any time."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    calls: int = 0
+    """Logical calls, hits included."""
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def pico_usd(self) -> PicoUSD:
+        return sum(a.pico_usd or 0 for a in self.attempts)
+
+    @property
+    def usd(self) -> Decimal:
+        """Exact dollars of the priced attempts."""
+        return usd(self.pico_usd)
+
+    @property
+    def unpriced(self) -> int:
+        """Number of attempts whose price is unknown."""
+        return sum(a.pico_usd is None for a in self.attempts)
+
+    @property
+    def tokens(self) -> int:
+        return sum(a.usage.total_tokens for a in self.attempts)
+
+    def add(self, result: Result) -> None:
+        with self._lock:
+            self.calls += 1
+            self.attempts += result.attempts
+
+
+@contextmanager
+def spend(tags: Tags | None = None) -> Iterator[Spend]:
+    """Collect what the calls inside cost, and tag them: `with spend(tags={"user": "ann"}) as s: ...; s.usd`."""
+    collected = Spend()
+    spends = _spends.set((*_spends.get(), collected))
+    tagged = _tags.set({**_tags.get(), **checked_tags(tags or {})})
+    try:
+        yield collected
+    finally:
+        _tags.reset(tagged)
+        _spends.reset(spends)
+
+
+def publish(result: Result) -> None:
+    """Tell every enclosing `spend()` block of a settled call."""
+    for collected in _spends.get():
+        collected.add(result)

@@ -1,0 +1,96 @@
+"""What a provider's exception means for the call: may it be retried, elsewhere, or never. Knows no SDK by
+import.
+
+The OpenAI, Anthropic, Google and httpx families all carry `status_code` and response headers; their class names
+tell the rest.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from tuppence.effects import Failed, FailureKind
+
+# LangGraph steers graphs by raising these: they are not failures and must reach the graph untouched.
+_CONTROL_FLOW = frozenset({"GraphBubbleUp"})
+
+_BY_STATUS: Mapping[int, FailureKind] = {
+    400: "bad_request", 401: "auth", 403: "auth", 404: "bad_request", 408: "timeout", 409: "server",
+    413: "context_length", 422: "bad_request", 425: "server", 429: "rate_limit", 529: "server",
+}  # fmt: skip
+
+_BY_NAME: tuple[tuple[str, FailureKind], ...] = (
+    ("Timeout", "timeout"),
+    ("ContextOverflow", "context_length"),
+    ("RateLimit", "rate_limit"),
+    ("Authentication", "auth"),
+    ("PermissionDenied", "auth"),
+    ("JSONDecode", "garbage"),
+    ("ResponseValidation", "garbage"),
+    ("OutputParser", "garbage"),
+    ("Connect", "connection"),
+    ("Connection", "connection"),
+    ("RemoteProtocol", "connection"),
+    ("ReadError", "connection"),
+    ("InternalServer", "server"),
+    ("Overloaded", "server"),
+)
+
+
+def is_control_flow(error: BaseException) -> bool:
+    """Say whether `error` steers a framework and must pass through untouched."""
+    return any(cls.__name__ in _CONTROL_FLOW for cls in type(error).__mro__)
+
+
+def failed(error: BaseException, *, latency_ms: float = 0.0) -> Failed:
+    """Describe a provider's exception as an outcome."""
+    return Failed(error, _kind(error), retry_after_s=_retry_after_s(error), latency_ms=latency_ms)
+
+
+def _kind(error: BaseException) -> FailureKind:
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int):
+        if status in (400, 413) and _says_too_long(error):
+            return "context_length"
+        return _BY_STATUS.get(status) or ("server" if status >= 500 else "bad_request")
+    names = [cls.__name__ for cls in type(error).__mro__]
+    for part, kind in _BY_NAME:
+        if any(part in name for name in names):
+            return kind
+    if isinstance(error, TypeError | AttributeError | KeyError | IndexError):
+        # What SDKs and frameworks raise when a 200 carries something that is not a completion.
+        return "garbage"
+    return "unknown"
+
+
+def _says_too_long(error: BaseException) -> bool:
+    text = str(error).lower()
+    return "context_length" in text or "context length" in text or "prompt is too long" in text
+
+
+def _retry_after_s(error: BaseException) -> float | None:
+    headers: Any = getattr(getattr(error, "response", None), "headers", None)
+    if headers is None:
+        return None
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after")
+    seconds = _number(value)
+    if seconds is not None or value is None:
+        return seconds
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return None
+
+
+def _number(value: object) -> float | None:
+    try:
+        number = float(str(value))
+    except ValueError:
+        return None
+    return number if 0 <= number < 1e6 else None

@@ -1,0 +1,163 @@
+"""The configured whole: which tiers there are and how a call goes through them. Plain data; the order of steps
+is in `flow`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Literal
+
+from tuppence.cache import ExactCache
+from tuppence.checks import default_check
+from tuppence.effects import Check, Failed, Route
+from tuppence.errors import ConfigError, RequestError
+from tuppence.logical import RecentCalls
+from tuppence.prices import PicoUSD
+from tuppence.tiers import Tier
+
+Mode = Literal["optimise", "observe", "off"]
+OnExhausted = Literal["best_draft", "error"]
+
+_PICO_PER_USD = 10**12
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often the same tier is asked again, and how much one logical call may amplify."""
+
+    per_tier: int = 2
+    """Retries of a passing failure (429, 5xx, timeout, lost connection) before the next tier is asked."""
+    max_attempts: int = 8
+    """Provider calls that one logical call may make in all, judges included."""
+    validation: int = 0
+    """How often the last tier is asked again when the check rejects its answer."""
+    base_s: float = 0.5
+    cap_s: float = 8.0
+    """Back-off doubles from `base_s` up to here."""
+    max_wait_s: float = 20.0
+    """A provider that asks for a longer wait than this (Retry-After) is left for the next tier."""
+
+    def __post_init__(self) -> None:
+        for name in ("per_tier", "validation", "base_s", "cap_s", "max_wait_s"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"retries.{name} is {getattr(self, name)}: it must be 0 or more")
+        if self.max_attempts < 1:
+            raise ConfigError(f"retries.max_attempts is {self.max_attempts}: it must be at least 1")
+
+    def wait_s(self, failure: Failed, *, retries: int, attempts: int, jitter: float) -> float | None:
+        """Seconds to wait before asking the same tier again, or None to move on.
+
+        Back-off is exponential with "equal jitter" (half fixed, half random; AWS Architecture Blog, "Exponential
+        Backoff And Jitter", 2015); `jitter` in [0, 1) comes from the call, so that a replay waits the same.
+        """
+        if not failure.passing or failure.delivered or retries >= self.per_tier or attempts >= self.max_attempts:
+            return None
+        if failure.retry_after_s is not None:
+            return failure.retry_after_s if failure.retry_after_s <= self.max_wait_s else None
+        full = min(self.cap_s, self.base_s * 2**retries)
+        return float(full / 2 + full / 2 * jitter)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Everything that decides a call, fixed; make variants with `override`."""
+
+    tiers: tuple[Tier, ...]
+    """Cheapest first; the last is the strongest, the one that all fail over to and savings are measured against."""
+    route: Route | None = None
+    guards: tuple[Route, ...] = ()
+    """Routes that may only take tiers away and whose failure stops the call (private data, tenants)."""
+    check: Check | None = field(default_factory=default_check)
+    threshold: float = 0.5
+    """Score from which a checked reply is accepted."""
+    cache: ExactCache | None = None
+    retries: Retries = field(default_factory=Retries)
+    max_usd_per_call: Decimal | None = None
+    on_exhausted: OnExhausted = "best_draft"
+    """When no tier's answer passed, or the money ended: return the best draft so far, or raise."""
+    mode: Mode = "optimise"
+    version: str = ""
+    """Your name for this policy and its prompts: a new one starts a new cache. Empty: a hash of the tiers."""
+    recent: RecentCalls = field(default_factory=RecentCalls, compare=False)
+    strongest: Tier = field(init=False, compare=False)
+    max_pico_per_call: PicoUSD | None = field(init=False, compare=False)
+    scope: str = field(init=False, compare=False)
+    """What of the policy can change an answer: part of every cache key."""
+
+    def __post_init__(self) -> None:
+        _validate(self)
+        models = [t for t in self.tiers if t.answer is None]
+        described = repr([(t.name, t.provider, t.model, t.additions) for t in self.tiers])
+        digest = hashlib.blake2b(described.encode(), digest_size=6).hexdigest()
+        limit = self.max_usd_per_call
+        object.__setattr__(self, "version", self.version or digest)
+        object.__setattr__(self, "strongest", models[-1] if models else self.tiers[-1])
+        object.__setattr__(self, "max_pico_per_call", None if limit is None else int(limit * _PICO_PER_USD))
+        object.__setattr__(self, "scope", f"{self.version}/{digest}")
+
+    def tier(self, name: str) -> Tier:
+        """Return the tier called `name`; raise `RequestError` naming those there are."""
+        for tier in self.tiers:
+            if tier.name == name:
+                return tier
+        raise RequestError(f"there is no tier {name!r}: this policy has {[t.name for t in self.tiers]}")
+
+    def override(self, **changes: Any) -> Policy:
+        """Return a copy with `changes`; an unknown name raises `ConfigError`."""
+        known = {name for name, f in self.__dataclass_fields__.items() if f.init}
+        unknown = changes.keys() - known
+        if unknown:
+            raise ConfigError(f"a policy has no {sorted(unknown)}: it can be overridden in {sorted(known)}")
+        return replace(self, **changes)
+
+
+def _validate(policy: Policy) -> None:
+    if not policy.tiers:
+        raise ConfigError("the policy has no tiers: give at least one model")
+    repeated = _repeated(t.name for t in policy.tiers)
+    if repeated:
+        raise ConfigError(f"two tiers are called {repeated!r}: give each its own name")
+    if not 0.0 <= policy.threshold <= 1.0:
+        raise ConfigError(f"threshold is {policy.threshold}: scores lie between 0 and 1")
+    limit = policy.max_usd_per_call
+    if limit is not None and not (limit.is_finite() and limit > 0):
+        raise ConfigError(f"max_usd_per_call is {limit}: it must be a positive amount of dollars, or None")
+    if policy.mode not in ("optimise", "observe", "off"):
+        raise ConfigError(f"mode is {policy.mode!r}: it is one of 'optimise', 'observe', 'off'")
+    if policy.on_exhausted not in ("best_draft", "error"):
+        raise ConfigError(f"on_exhausted is {policy.on_exhausted!r}: it is 'best_draft' or 'error'")
+
+
+def _repeated(names: Iterable[str]) -> str | None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
+_switched_off = os.environ.get("TUPPENCE_OFF", "").lower() in ("1", "true", "yes", "on")
+
+
+def switch_off() -> None:
+    """Turn every optimisation of this process off: all calls go to the strongest tier, and are still accounted.
+
+    The environment variable `TUPPENCE_OFF=1` does the same from the start. Guards stay on.
+    """
+    global _switched_off
+    _switched_off = True
+
+
+def switch_on() -> None:
+    """Undo `switch_off`."""
+    global _switched_off
+    _switched_off = False
+
+
+def effective_mode(policy: Policy) -> Mode:
+    return "off" if _switched_off else policy.mode

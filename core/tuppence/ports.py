@@ -1,0 +1,234 @@
+"""The port: performs effects against real things. What is native to a framework or an SDK is behind `Models`.
+
+A port belongs to one call. It reads clocks, waits and catches provider exceptions; it never decides anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tuppence.attempts import Result
+from tuppence.cache import ExactCache
+from tuppence.context import publish
+from tuppence.effects import Ask, Call, Declined, Deliver, Effect, Failed, Lookup, Remember, Settle, Sleep
+from tuppence.errors import RequestError
+from tuppence.failures import failed, is_control_flow
+from tuppence.pacing import bounded, paced, pumped
+from tuppence.request import Reply
+from tuppence.spend import Ledger
+
+_clock = time.perf_counter
+
+
+@dataclass(slots=True)
+class Chunk:
+    """One piece of a stream: its text, and the framework's own object that carries it."""
+
+    text: str
+    native: Any
+
+
+class Models(Protocol):
+    """The seam: asks native models, raising what they raise. One small class for each framework."""
+
+    def ask(self, ask: Ask, /) -> Reply: ...
+    async def aask(self, ask: Ask, /) -> Reply: ...
+    def stream(self, ask: Ask, /) -> Iterator[Chunk | Reply]:
+        """Yield chunks as they come, then the whole reply last."""
+        ...
+
+    def astream(self, ask: Ask, /) -> AsyncIterator[Chunk | Reply]: ...
+    def replay(self, reply: Reply, /) -> Iterable[Any]:
+        """Make native chunks of a reply that was not streamed (a cached or a function tier's)."""
+        ...
+
+    def freeze(self, reply: Reply, /) -> Any:
+        """Turn a reply into JSON-able data for the cache."""
+        ...
+
+    def thaw(self, data: Any, /) -> Reply: ...
+    def wrap(self, text: str, /) -> Any:
+        """Make a native message of a function tier's text."""
+        ...
+
+
+class Port:
+    """Performs the effects of one call."""
+
+    __slots__ = ("_started", "cache", "ledger", "models", "on_settled")
+
+    def __init__(
+        self, models: Models, *, cache: ExactCache | None = None, ledger: Ledger | None = None,
+        on_settled: Callable[[Result], None] | None = None,
+    ) -> None:  # fmt: skip
+        self.models = models
+        self.cache = cache
+        self.ledger = ledger
+        self.on_settled = on_settled
+        self._started = 0.0
+
+    def elapsed_ms(self) -> float:
+        """How long the ask under way, or the last one, has been running."""
+        return (_clock() - self._started) * 1000
+
+    def perform(self, effect: Effect[Any]) -> Any:
+        kind = type(effect)
+        if kind is Ask:
+            return self.ask(effect)  # type: ignore[arg-type]
+        if kind is Lookup:
+            return self._cache().lookup(effect.key, self.models.thaw)  # type: ignore[attr-defined]
+        if kind is Sleep:
+            time.sleep(effect.seconds)  # type: ignore[attr-defined]
+            return None
+        if kind is Call:
+            return _called(effect)  # type: ignore[arg-type]
+        return self._close(effect)
+
+    async def aperform(self, effect: Effect[Any]) -> Any:
+        kind = type(effect)
+        if kind is Ask:
+            return await self.aask(effect)  # type: ignore[arg-type]
+        if kind is Lookup:
+            return await self._cache().alookup(effect.key, self.models.thaw)  # type: ignore[attr-defined]
+        if kind is Sleep:
+            await asyncio.sleep(effect.seconds)  # type: ignore[attr-defined]
+            return None
+        if kind is Call:
+            answer = effect.fn(*effect.args)  # type: ignore[attr-defined]
+            return await answer if inspect.isawaitable(answer) else answer
+        return self._close(effect)
+
+    def _close(self, effect: Effect[Any]) -> None:
+        if type(effect) is Settle:
+            self._settle(effect.result)
+        elif type(effect) is Remember:
+            self._cache().remember(effect.lease, effect.reply, origin=effect.origin, freeze=self.models.freeze)
+        else:
+            assert type(effect) is Deliver
+
+    def _settle(self, result: Result) -> None:
+        if self.on_settled is not None:
+            self.on_settled(result)
+        publish(result)
+        if self.ledger is not None:
+            self.ledger.write(result)
+
+    def _cache(self) -> ExactCache:
+        assert self.cache is not None
+        return self.cache
+
+    # -- asking
+
+    def ask(self, ask: Ask) -> Reply | Failed | Declined:
+        self._started = _clock()
+        try:
+            if ask.tier.answer is not None:
+                reply = self._function(ask)
+            elif ask.tier.timeout_s is None:
+                reply = self.models.ask(ask)
+            else:
+                reply = bounded(lambda: self.models.ask(ask), ask.tier.timeout_s, ask.tier.name)
+        except Exception as error:
+            return self._failed(error)
+        if reply is None:
+            return Declined()
+        reply.latency_ms = self.elapsed_ms()
+        return reply
+
+    async def aask(self, ask: Ask) -> Reply | Failed | Declined:
+        self._started = _clock()
+        try:
+            if ask.tier.answer is not None:
+                reply = self._function(ask)
+            elif ask.tier.timeout_s is None:
+                reply = await self.models.aask(ask)
+            else:
+                async with asyncio.timeout(ask.tier.timeout_s):
+                    reply = await self.models.aask(ask)
+        except Exception as error:
+            return self._failed(error)
+        if reply is None:
+            return Declined()
+        reply.latency_ms = self.elapsed_ms()
+        return reply
+
+    def stream(self, ask: Ask) -> Generator[Chunk | Reply | Failed | Declined, None, None]:
+        """Yield the chunks of one ask, then its outcome."""
+        if ask.tier.answer is not None:
+            yield self.ask(ask)
+            return
+        self._started = _clock()
+        first: float | None = None
+        items = self.models.stream(ask)
+        if ask.tier.timeout_s is not None:
+            items = pumped(items, ask.tier.timeout_s, ask.tier.name)
+        try:
+            for item in items:
+                if type(item) is Chunk:
+                    first = first or _clock()
+                    yield item
+                else:
+                    yield self._timed(item, first)  # type: ignore[arg-type]
+        except Exception as error:
+            yield self._failed(error)
+
+    async def astream(self, ask: Ask) -> AsyncGenerator[Chunk | Reply | Failed | Declined, None]:
+        """Yield the chunks of one ask, then its outcome."""
+        if ask.tier.answer is not None:
+            yield await self.aask(ask)
+            return
+        self._started = _clock()
+        first: float | None = None
+        try:
+            async with aclosing(paced(self.models.astream(ask), ask.tier.timeout_s)) as items:
+                async for item in items:
+                    if type(item) is Chunk:
+                        first = first or _clock()
+                        yield item
+                    else:
+                        yield self._timed(item, first)  # type: ignore[arg-type]
+        except Exception as error:
+            yield self._failed(error)
+
+    def replay(self, reply: Reply) -> Iterable[Any]:
+        return self.models.replay(reply)
+
+    def _timed(self, reply: Reply, first: float | None) -> Reply:
+        reply.latency_ms = self.elapsed_ms()
+        reply.first_token_ms = None if first is None else (first - self._started) * 1000
+        return reply
+
+    def _failed(self, error: Exception) -> Failed:
+        if is_control_flow(error):
+            raise error
+        return failed(error, latency_ms=self.elapsed_ms())
+
+    def _function(self, ask: Ask) -> Reply | None:
+        assert ask.tier.answer is not None
+        answer = ask.tier.answer(ask.request)
+        if isinstance(answer, str):
+            answer = Reply(answer, finish="stop", model=ask.tier.name)
+        elif answer is not None and not isinstance(answer, Reply):
+            raise RequestError(
+                f"the function of tier {ask.tier.name!r} returned {answer!r} ({type(answer).__name__}): "
+                "return text, a Reply, or None to decline"
+            )
+        if answer is not None and answer.native is None:
+            answer.native = self.models.wrap(answer.text)
+        return answer
+
+
+def _called(call: Call) -> Any:
+    answer = call.fn(*call.args)
+    if inspect.isawaitable(answer):
+        if inspect.iscoroutine(answer):
+            answer.close()
+        name = getattr(call.fn, "__name__", repr(call.fn))
+        raise RequestError(f"{name} is async, but the call is sync: use ainvoke/astream, or give a plain function")
+    return answer

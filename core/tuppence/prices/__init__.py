@@ -1,0 +1,18 @@
+"""What provider calls cost: exact integer prices, dated and explained, from the packaged list or the user."""
+
+from tuppence.prices.book import PriceBook
+from tuppence.prices.money import PicoUSD, pico_usd, usd
+from tuppence.prices.rate import GpuHourRate, Line, Rate, TokenRate, gpu_hour_rate, token_rate
+
+__all__ = [
+    "GpuHourRate",
+    "Line",
+    "PicoUSD",
+    "PriceBook",
+    "Rate",
+    "TokenRate",
+    "gpu_hour_rate",
+    "pico_usd",
+    "token_rate",
+    "usd",
+]

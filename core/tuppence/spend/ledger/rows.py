@@ -1,0 +1,211 @@
+"""What a settled call looks like on disk: one row an attempt, numbers and labels only.
+
+Prompt and answer text must never reach a row. Rows are made in the writer's thread; making one trusts the
+types of `Attempt`, and only a row that the database refuses pays for being repaired, so that no value can
+lose an attempt.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tuppence.attempts import Attempt, Result
+from tuppence.errors import LedgerError
+from tuppence.request import Tags
+
+Row = tuple[Any, ...]
+
+SCHEMA = 1
+"""`PRAGMA user_version` of the tables below."""
+
+# ANY holds money: an INTEGER of pico-USD where it fits int64, its decimal digits as TEXT where it does not
+# (one attempt above 9.2 million USD), NULL where the price is unknown.
+ATTEMPT_COLUMNS: Mapping[str, str] = {
+    "call_id": "TEXT NOT NULL",
+    "n": "INTEGER NOT NULL",
+    "started_us": "INTEGER NOT NULL",
+    "latency_ms": "REAL",
+    "tier": "TEXT NOT NULL",
+    "model": "TEXT NOT NULL",
+    "cause": "TEXT NOT NULL",
+    "outcome": "TEXT NOT NULL",
+    "status": "TEXT NOT NULL",
+    "pico_usd": "ANY",
+    "price_version": "TEXT",
+    "input": "INTEGER NOT NULL",
+    "cache_read": "INTEGER NOT NULL",
+    "cache_write_5m": "INTEGER NOT NULL",
+    "cache_write_1h": "INTEGER NOT NULL",
+    "audio_input": "INTEGER NOT NULL",
+    "audio_cache_read": "INTEGER NOT NULL",
+    "media_input": "INTEGER NOT NULL",
+    "output": "INTEGER NOT NULL",
+    "audio_output": "INTEGER NOT NULL",
+    "media_output": "INTEGER NOT NULL",
+    "reasoning": "INTEGER NOT NULL",
+    "processing": "TEXT",
+    "score": "REAL",
+    "error": "TEXT",
+    "baseline_pico": "ANY",
+    "mode": "TEXT",
+    "user": "TEXT",
+    "endpoint": "TEXT",
+    "task": "TEXT",
+    "tenant": "TEXT",
+    "session": "TEXT",
+    "workflow": "TEXT",
+    "tags": "TEXT",
+    "policy_version": "TEXT",
+    "extra": "TEXT",
+}
+FEEDBACK_COLUMNS: Mapping[str, str] = {
+    "call_id": "TEXT NOT NULL",
+    "at_us": "INTEGER NOT NULL",
+    "score": "REAL NOT NULL",
+}
+TABLES: Mapping[str, Mapping[str, str]] = {"attempts": ATTEMPT_COLUMNS, "feedback": FEEDBACK_COLUMNS}
+
+# An attempt is known by its call, when it started, its place in the result and how long it took: the same
+# result written or imported twice is stored once, while a framework's retry under the same call id is a row
+# of its own.
+UNIQUE: Mapping[str, tuple[str, ...]] = {
+    "attempts": ("call_id", "started_us", "n", "latency_ms"),
+    "feedback": ("call_id", "at_us", "score"),
+}
+
+TAG_COLUMNS = ("user", "endpoint", "task", "tenant", "session", "workflow")
+_TAG_COLUMNS = frozenset(TAG_COLUMNS)
+
+ERROR_CHARS = 200
+INT64_MAX = 2**63 - 1
+# Counts are added up within a row in SQL, where int64 turns into floating point unnoticed; nobody sends 9e15
+# tokens.
+COUNT_MAX = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a person or a downstream check thought of a call."""
+
+    call_id: str
+    score: float
+    at_us: int
+
+    @classmethod
+    def of(cls, call_id: str, score: float) -> Feedback:
+        """Raise `LedgerError` unless `score` is a number in [0, 1]."""
+        if not 0 <= score <= 1:
+            raise LedgerError(f"feedback on call {call_id!r} is {score!r}: give a number from 0 (bad) to 1 (good)")
+        return cls(call_id, float(score), time.time_ns() // 1000)
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows that wait to be stored, by table."""
+
+    rows: dict[str, list[Row]] = field(default_factory=lambda: {table: [] for table in TABLES})
+
+    def __len__(self) -> int:
+        return sum(map(len, self.rows.values()))
+
+    def add(self, items: Iterable[Result | Feedback]) -> None:
+        for item in items:
+            if isinstance(item, Feedback):
+                self.rows["feedback"].append((item.call_id, item.at_us, item.score))
+            else:
+                self.rows["attempts"] += attempt_rows(item)
+
+
+def attempt_rows(result: Result) -> list[Row]:
+    """Make the rows of one settled call, in the order of `ATTEMPT_COLUMNS`."""
+    call_id = result.call_id
+    tags = result.tags
+    mode = result.decision.mode
+    policy = result.decision.policy_version
+    get = tags.get
+    named = (get("user"), get("endpoint"), get("task"), get("tenant"), get("session"), get("workflow"))
+    rest = None if _TAG_COLUMNS.issuperset(tags) else _other_tags(tags)
+    rows = []
+    for n, a in enumerate(result.attempts, 1):
+        u = a.usage
+        # A clock that says NaN or the far future must not cost the row.
+        started = a.started_at if -1e12 < a.started_at < 1e12 else 0.0
+        media_in = media_out = 0
+        extra = None
+        if u.calls or u.media or u.geo or u.gpu_ms:
+            media_in, media_out, extra = _rare(a)
+        rows.append(
+            (
+                call_id, n, int(started * 1e6), a.latency_ms,
+                a.tier, a.model, a.cause, a.outcome, a.status, a.pico_usd, a.price_version,
+                u.input, u.cache_read, u.cache_write_5m, u.cache_write_1h, u.audio_input, u.audio_cache_read,
+                media_in, u.output, u.audio_output, media_out, u.reasoning, u.processing,
+                a.score, a.error and a.error[:ERROR_CHARS], a.baseline_pico,
+                mode, *named, rest, policy, extra,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _other_tags(tags: Tags) -> str:
+    return _json({clean(name): clean(tags[name]) for name in sorted(tags.keys() - _TAG_COLUMNS)})
+
+
+def _rare(attempt: Attempt) -> tuple[int, int, str]:
+    """Return media input tokens, media output tokens, and JSON of all that has no column of its own."""
+    u = attempt.usage
+    media_out = sum(qty for kind, qty in u.media if kind.endswith("_output"))
+    media_in = sum(qty for _, qty in u.media) - media_out
+    rest = {"calls": dict(u.calls), "media": dict(u.media), "geo": u.geo, "gpu_ms": u.gpu_ms}
+    return media_in, media_out, _json({name: value for name, value in rest.items() if value})
+
+
+def clean(text: str) -> str:
+    """Spell lone surrogates, which UTF-8 cannot hold, as backslash escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def repaired(table: str, row: Row) -> Row:
+    """Return `row` so that the table takes it: text spelt in UTF-8, numbers that do not fit kept as text in
+    `extra`.
+    """
+    columns = TABLES[table]
+    values: dict[str, Any] = {}
+    misfits: dict[str, str] = {}
+    for (name, kind), value in zip(columns.items(), row, strict=True):
+        fitted = _fitted(kind, value)
+        if fitted is None and value is not None and kind != "TEXT":
+            misfits[name] = clean(repr(value))
+        if fitted is None and kind.endswith("NOT NULL"):
+            fitted = "" if kind.startswith("TEXT") else 0
+        values[name] = fitted
+    if misfits and "extra" in columns:
+        known = json.loads(values["extra"]) if values["extra"] else {}
+        values["extra"] = _json({**known, "misfits": misfits})
+    return tuple(values.values())
+
+
+def _fitted(kind: str, value: Any) -> Any:
+    """Return `value` as a column of this kind can hold it, None where it cannot."""
+    if value is None:
+        return None
+    if kind.startswith("TEXT"):
+        return clean(str(value))
+    try:
+        if kind.startswith("REAL"):
+            return float(value) if math.isfinite(value) else None
+        number = int(value)
+        if kind == "ANY":
+            return number if abs(number) <= INT64_MAX else str(number)
+        return number if abs(number) <= COUNT_MAX else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,129 @@
+"""A report for people (a table), for spreadsheets (CSV) and for programs (JSON).
+
+CSV and JSON hold every digit; only the table rounds. A label must never reach a terminal as control
+characters.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from tuppence.spend.report import Line, Report
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+NO_VALUE = "(none)"
+
+
+def as_table(report: Report) -> RenderableType:
+    """Lay the report out for a terminal of 100 columns, as something that `rich.print` prints."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in report.by or ("",):
+        table.add_column(name, overflow="ellipsis", no_wrap=True, min_width=5)
+    for name in ("calls", "tries", "amp", "hits", "in", "out", "cost $", "saved $", "est", "unpr", "err"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for line in report.lines:
+        table.add_row(*(Text(_label(value)) for value in line.key), *_figures(line))
+    table.add_section()
+    table.add_row("total", *[""] * (len(report.by) - 1), *_figures(report.total), style="bold")
+    return Group(table, *(Text(note) for note in notes(report)))
+
+
+def notes(report: Report) -> list[str]:
+    """Say what the figures mean and what is missing from them."""
+    total = report.total
+    said = [f"saved against: {report.baseline} ({total.compared} of {total.calls} calls could be compared)"]
+    if total.unpriced:
+        said.append(f"{total.unpriced} attempts have no known price and are missing from the cost")
+    if total.estimated:
+        said.append(f"{total.estimated} attempts are estimates: the provider did not say what it used")
+    if report.unread:
+        said.append(f"not counted yet, read when the ledger is next written: {', '.join(map(str, report.unread))}")
+    return said
+
+
+def as_csv(report: Report) -> str:
+    """Spell the report as CSV, the total in a last line whose keys are `total`."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*report.by, *_fields(report.total)])
+    for line in report.lines:
+        writer.writerow([*("" if value is None else value for value in line.key), *_fields(line).values()])
+    writer.writerow([*["total"] * len(report.by), *_fields(report.total).values()])
+    return out.getvalue()
+
+
+def as_json(report: Report) -> str:
+    """Spell the report as a JSON object; money is text, so that no reader rounds it."""
+    lines = [{**dict(zip(report.by, line.key, strict=True)), **_fields(line)} for line in report.lines]
+    return json.dumps(
+        {
+            "by": report.by,
+            "lines": lines,
+            "total": _fields(report.total),
+            "saved_against": report.baseline,
+            "unread_files": [str(path) for path in report.unread],
+        },
+        indent=2,
+    )
+
+
+def _fields(line: Line) -> dict[str, Any]:
+    return {
+        "calls": line.calls,
+        "attempts": line.attempts,
+        "amplification": round(line.amplification, 4),
+        "hits": line.hits,
+        "input_tokens": line.input_tokens,
+        "output_tokens": line.output_tokens,
+        "cost_usd": f"{line.cost_usd:f}",
+        "saved_usd": None if line.saved_usd is None else f"{line.saved_usd:f}",
+        "compared_calls": line.compared,
+        "estimated": line.estimated,
+        "unpriced": line.unpriced,
+        "errors": line.errors,
+    }
+
+
+def _figures(line: Line) -> list[str]:
+    return [
+        f"{line.calls:,}",
+        f"{line.attempts:,}",
+        f"{line.amplification:.2f}",
+        f"{line.hits:,}",
+        _short(line.input_tokens),
+        _short(line.output_tokens),
+        _dollars(line.cost_usd),
+        "-" if line.saved_usd is None else _dollars(line.saved_usd),
+        f"{line.estimated:,}",
+        f"{line.unpriced:,}",
+        f"{line.errors:,}",
+    ]
+
+
+def _short(count: int) -> str:
+    for power, unit in ((12, "T"), (9, "G"), (6, "M")):
+        if count >= 10**power:
+            return f"{count / 10**power:.2f}{unit}"
+    return f"{count:,}"
+
+
+def _dollars(amount: Decimal) -> str:
+    """Show cents where there are dollars, and six digits where there are only fractions of a cent."""
+    return f"{amount:,.2f}" if abs(amount) >= 100 else f"{amount:,.4f}" if abs(amount) >= 1 else f"{amount:,.6f}"
+
+
+def _label(value: str | None) -> str:
+    if value is None:
+        return NO_VALUE
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)

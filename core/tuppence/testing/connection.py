@@ -1,0 +1,162 @@
+"""One client's connection to the scripted server: read a request, find its API, have it answered.
+
+Here HTTP ends: what is asked goes on as JSON, what is answered comes back as bytes. It must never decide what
+an answer is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from tuppence.testing.anthropic_messages import Messages
+from tuppence.testing.exchange import Exchange, Wire, refuse
+from tuppence.testing.generation import Rejected, generate
+from tuppence.testing.line import ClientLeft, Line
+from tuppence.testing.openai_chat import ChatCompletions
+from tuppence.testing.openai_embeddings import embeddings
+from tuppence.testing.openai_responses import Responses
+from tuppence.testing.script import Fault
+from tuppence.testing.served import Served
+
+if TYPE_CHECKING:
+    from tuppence.testing.server import ProviderServer
+
+_OPENAI, _ANTHROPIC = ChatCompletions(), Messages()
+
+_WIRES: Mapping[str, Wire] = {
+    "/v1/chat/completions": _OPENAI,
+    "/v1/responses": Responses(),
+    "/v1/messages": _ANTHROPIC,
+}
+_LOOK_UPS = {
+    "/v1/messages/count_tokens": "count_tokens",
+    "/v1/embeddings": "embeddings",
+    "/v1/models": "models",
+}
+
+# What reading a request of the wrong shape raises; the providers answer 400.
+_MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+
+
+class Connection(BaseHTTPRequestHandler):
+    """Answer the requests of one kept-alive connection."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    provider: ProviderServer
+    """Set by the server on a subclass of its own."""
+
+    def setup(self) -> None:
+        super().setup()
+        self.provider.opened(self.connection)
+
+    def finish(self) -> None:
+        self.provider.closed(self.connection)
+        super().finish()
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except (ConnectionError, ClientLeft):
+            self.close_connection = True
+
+    def do_GET(self) -> None:
+        self._serve({})
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        try:
+            request = json.loads(body)
+        except ValueError:
+            request = None
+        self._serve(request if isinstance(request, dict) else None)
+
+    def _serve(self, request: dict[str, Any] | None) -> None:
+        path = self.path.split("?")[0].rstrip("/")
+        anthropic = path.startswith("/v1/messages") or "anthropic-version" in self.headers
+        wire = _WIRES.get(path, _ANTHROPIC if anthropic else _OPENAI)
+        number, served = self.provider.log.begin(lambda number: self._served(number, path, request or {}))
+        line = Line(
+            self.connection,
+            cast("BinaryIO", self.wfile),
+            stopping=self.provider.stopping,
+            request_id=f"req_{number:06d}",
+        )
+        try:
+            fault = self._answer(line, number, served, wire, path, request)
+        except Rejected as rejected:
+            fault = rejected.fault
+        if fault is not None:
+            refuse(line, self.provider.log, served, fault, wire, released=self.provider.released)
+        self.close_connection = self.close_connection or line.hang_up
+
+    def _served(self, number: int, path: str, request: dict[str, Any]) -> Served:
+        wire = _WIRES.get(path)
+        return Served(
+            id=f"{wire.prefix if wire else 'req_'}{number:06d}",
+            model=str(request.get("model", "")),
+            api=wire.api if wire else _LOOK_UPS.get(path, path),
+            request=request,
+            headers={name.lower(): value for name, value in self.headers.items()},
+            streamed=bool(request.get("stream")),
+        )
+
+    def _answer(
+        self,
+        line: Line,
+        number: int,
+        served: Served,
+        wire: Wire,
+        path: str,
+        request: dict[str, Any] | None,
+    ) -> Fault | None:
+        """Answer a request, or say with which fault to refuse it."""
+        if request is None:
+            raise Rejected("We could not parse the JSON body of your request.")
+        self._authorise()
+        try:
+            if path not in _WIRES:
+                return self._look_up(line, served, wire, path, request)
+            inbound = wire.read(request)
+        except _MALFORMED as error:
+            raise Rejected(f"Malformed request: {type(error).__name__}: {error}") from error
+        answers = [self.provider.answer(request, inbound) for _ in range(inbound.samples)]
+        fault = next((answer for answer in answers if isinstance(answer, Fault)), None)
+        turns = [answer.turn if isinstance(answer, Fault) else answer for answer in answers]
+        if fault is not None and not fault.generates(stream=inbound.stream):
+            return fault
+        cut = [generate(turn, stop=inbound.stop, max_tokens=inbound.max_tokens) for turn in turns]
+        exchange = Exchange(line, self.provider.log, served, wire, inbound, number, cut, fault)
+        if inbound.stream:
+            exchange.stream()
+        else:
+            exchange.answer()
+        return None
+
+    def _authorise(self) -> None:
+        wanted = self.provider.api_key
+        bearer = (self.headers.get("authorization") or "").removeprefix("Bearer ")
+        if wanted is not None and wanted not in (bearer, self.headers.get("x-api-key")):
+            raise Rejected("Incorrect API key provided.", status=401)
+
+    def _look_up(self, line: Line, served: Served, wire: Wire, path: str, request: dict[str, Any]) -> Fault | None:
+        """Answer what needs no generation: embeddings, token counts, the list of models."""
+        usage = None
+        if path == "/v1/embeddings":
+            answer = self.provider.answer(request, None)
+            if isinstance(answer, Fault):
+                return answer
+            body = embeddings(request)
+            usage = body["usage"]
+        elif path == "/v1/messages/count_tokens":
+            body = {"input_tokens": wire.read({**request, "max_tokens": 1}).prompt_tokens}
+        elif path == "/v1/models":
+            body = self.provider.models()
+        else:
+            raise Rejected(f"Unknown request URL: {self.command} {path}.", status=404, code="unknown_url")
+        self.provider.log.end(served, status=200, usage=usage, completed=True)
+        line.send(200, body)
+        return None

@@ -1,0 +1,408 @@
+"""The flow, driven with scripted models: who is asked, in which order, and what is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tuppence.attempts import Result, Verdict
+from tuppence.cache import ExactCache, MemoryStore
+from tuppence.drivers import run, stream
+from tuppence.effects import Ask, Choice, Plan
+from tuppence.errors import CallFailed, ConfigError, RequestError, ScopeError, SpendLimitReached
+from tuppence.flow import plan
+from tuppence.policy import Policy, Retries, switch_off, switch_on
+from tuppence.ports import Port
+from tuppence.prices import token_rate
+from tuppence.request import Message, Reply, Request
+from tuppence.testing.models import ScriptedModels
+from tuppence.tiers import Additions, Health, Tier, function_tier
+
+CHEAP, DEAR = token_rate(input="1", output="2"), token_rate(input="10", output="20")
+NO_WAIT = Retries(base_s=0.0)
+
+
+class RateLimited(Exception):
+    """Shaped like the SDKs' own: a status code, a response with headers."""
+
+    status_code = 429
+
+    def __init__(self, **headers: str) -> None:
+        super().__init__("slow down")
+        self.response = type("Response", (), {"headers": headers})()
+
+
+class ServerError(Exception):
+    status_code = 500
+
+
+def policy(**options: Any) -> Policy:
+    defaults: dict[str, Any] = {
+        "tiers": (Tier("small", model="s-1", rate=CHEAP), Tier("large", model="l-1", rate=DEAR)),
+        "check": says("good"),
+        "retries": NO_WAIT,
+    }
+    return Policy(**{**defaults, **options})
+
+
+def says(word: str) -> Any:
+    def check(_request: Request, reply: Reply) -> Verdict:
+        return Verdict(float(word in reply.text), f"looked for {word!r}")
+
+    return check
+
+
+def ask(text: str = "a question", **options: Any) -> Request:
+    return Request((Message("user", text),), received_at=1_000.0, **options)
+
+
+def call(models: ScriptedModels, policy: Policy, request: Request | None = None, **port: Any) -> Result:
+    return run(plan(request or ask(), policy), Port(models, cache=policy.cache, **port))
+
+
+def story(result: Result) -> list[tuple[str, str, str]]:
+    return [(a.tier, a.cause, a.outcome) for a in result.attempts]
+
+
+@pytest.fixture(autouse=True)
+def switched_on() -> Iterator[None]:
+    yield
+    switch_on()
+
+
+def test_a_good_draft_is_accepted() -> None:
+    """One call of the cheap tier, priced exactly, against what the strongest would have cost."""
+    result = call(ScriptedModels(small="a good answer", large="never"), policy())
+    assert story(result) == [("small", "draft", "accepted")]
+    assert result.pico_usd == 2 * 1_000_000 + 3 * 2_000_000
+    assert result.attempts[0].baseline_pico == 10 * result.pico_usd
+
+
+def test_a_bad_draft_escalates_and_both_are_paid() -> None:
+    """The cost of the call is the sum of its attempts."""
+    result = call(ScriptedModels(small="bad", large="poor but last"), policy())
+    assert story(result) == [("small", "draft", "rejected"), ("large", "escalation", "accepted")]
+    assert result.pico_usd == (2 * 1 + 1 * 2 + 2 * 10 + 3 * 20) * 1_000_000
+    assert result.attempts[1].baseline_pico == (2 * 10 + 3 * 20) * 1_000_000
+
+
+def test_a_passing_failure_is_retried_then_the_next_tier_is_asked() -> None:
+    """Retries stay within the tier's share; every one is an attempt with its cause."""
+    result = call(ScriptedModels(small=ServerError("boom"), large="good"), policy())
+    assert story(result) == [
+        ("small", "draft", "failed"),
+        ("small", "retry", "failed"),
+        ("small", "retry", "failed"),
+        ("large", "fallback", "accepted"),
+    ]
+
+
+def test_amplification_is_capped() -> None:
+    """However many tiers fail, one logical call makes no more provider calls than allowed plus one a tier."""
+    models = ScriptedModels(small=ServerError("boom"), large=ServerError("boom"))
+    with pytest.raises(ServerError):
+        call(models, policy(retries=Retries(base_s=0, per_tier=50, max_attempts=4)))
+    assert len(models.asked) == 5
+
+
+def test_a_bad_request_is_not_retried() -> None:
+    """A 400 will be a 400 again; but another tier may take it."""
+
+    class BadRequest(Exception):
+        status_code = 400
+
+    result = call(ScriptedModels(small=BadRequest("no such parameter"), large="good"), policy())
+    assert [a.tier for a in result.attempts] == ["small", "large"]
+
+
+def test_retry_after_is_obeyed_or_left_for_the_next_tier() -> None:
+    """A short wait is waited, a long one is another tier's turn."""
+    short = ScriptedModels(small=[RateLimited(**{"retry-after-ms": "1"}), "good"], large="good")
+    assert story(call(short, policy()))[-1] == ("small", "retry", "accepted")
+    long = ScriptedModels(small=RateLimited(**{"retry-after": "3600"}), large="good")
+    assert [a.tier for a in call(long, policy()).attempts] == ["small", "large"]
+
+
+def test_the_providers_own_exception_surfaces_with_the_history_in_its_notes() -> None:
+    """Code that catches the SDK's exception keeps working, and sees what was tried."""
+    with pytest.raises(ServerError) as caught:
+        call(ScriptedModels(small="bad", large=ServerError("boom")), policy(on_exhausted="error"))
+    assert any("small (draft) rejected" in note for note in caught.value.__notes__)
+
+
+def test_the_best_draft_is_returned_when_the_last_tier_fails() -> None:
+    """A rejected draft beats an exception, if the policy says so; it is never cached."""
+    cache = ExactCache(MemoryStore())
+    models = ScriptedModels(small="bad but something", large=ServerError("boom"))
+    result = call(models, policy(cache=cache))
+    assert result.reply is not None and result.reply.text == "bad but something"
+    assert "best draft" in result.decision.route
+    again = call(models, policy(cache=cache))
+    assert again.decision.cache == "miss"
+
+
+def test_exact_repeats_are_served_for_nothing() -> None:
+    """The second call is a hit: no provider call, and what it spared is known."""
+    cache = ExactCache(MemoryStore())
+    models = ScriptedModels(small="a good answer", large="never")
+    first, second = (call(models, policy(cache=cache)) for _ in range(2))
+    assert story(second) == [("cache", "hit", "hit")]
+    assert second.pico_usd == 0 and second.attempts[0].baseline_pico == 10 * first.pico_usd
+    assert len(models.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"version": "prompt-2"}, {"tiers": (Tier("small", model="s-2"), Tier("large"))}]
+)
+def test_another_policy_never_serves_the_old_answer(change: dict[str, Any]) -> None:
+    """A new prompt version or model starts a new cache."""
+    cache = ExactCache(MemoryStore())
+    models = ScriptedModels(small="a good answer", large="never")
+    call(models, policy(cache=cache))
+    assert call(models, policy(cache=cache, **change)).decision.cache == "miss"
+
+
+def test_a_broken_cache_is_recorded_and_gone_round() -> None:
+    """An optimisation that breaks never breaks the call."""
+
+    class BrokenStore(MemoryStore):
+        def get(self, key: str) -> tuple[bytes, float] | None:
+            raise OSError("disk gone")
+
+    result = call(ScriptedModels(small="good", large=""), policy(cache=ExactCache(BrokenStore())))
+    assert result.reply is not None
+    assert any("disk gone" in fault for fault in result.decision.faults)
+
+
+def test_a_broken_check_escalates() -> None:
+    """A check that raises cannot vouch for a cheap answer."""
+
+    def check(_request: Request, _reply: Reply) -> Verdict:
+        raise ZeroDivisionError("oops")
+
+    result = call(ScriptedModels(small="x", large="y"), policy(check=check))
+    assert [a.tier for a in result.attempts] == ["small", "large"]
+    assert result.decision.faults == ["check: ZeroDivisionError: oops"]
+
+
+def test_a_broken_route_asks_the_strongest() -> None:
+    """Without its route the call costs more, but not quality."""
+
+    def route(_request: Request, _ladder: tuple[Tier, ...]) -> Choice:
+        raise KeyError("nope")
+
+    result = call(ScriptedModels(small="good", large="good"), policy(route=route))
+    assert [a.tier for a in result.attempts] == ["large"]
+    assert "route: KeyError" in result.decision.faults[0]
+
+
+def test_a_guard_that_breaks_stops_the_call_in_every_mode() -> None:
+    """Private text is not sent anywhere because its guard failed, not even by the kill switch."""
+
+    def guard(_request: Request, _ladder: tuple[Tier, ...]) -> Choice:
+        raise ScopeError("no tier may see this")
+
+    models = ScriptedModels(small="good", large="good")
+    for mode in ("optimise", "observe", "off"):
+        with pytest.raises(ScopeError):
+            call(models, policy(guards=(guard,), mode=mode))
+    assert models.asked == []
+
+
+def test_a_judge_is_asked_with_retries_and_billed() -> None:
+    """A check may be a plan: what it asks is an attempt of the same call."""
+    judge = Tier("judge", model="j", rate=CHEAP)
+
+    def judged(request: Request, reply: Reply) -> Plan[Verdict]:
+        opinion = yield from Ask(judge, ask(f"is it fine? {reply.text}"), judge.edits(request), "judge")
+        assert isinstance(opinion, Reply)
+        return Verdict(float(opinion.text == "yes"), "the judge's word")
+
+    models = ScriptedModels(small="answer", large="never", judge=[ServerError("boom"), "yes"])
+    result = call(models, policy(check=judged))
+    assert story(result) == [
+        ("small", "draft", "accepted"),
+        ("judge", "judge", "failed"),
+        ("judge", "retry", "consulted"),
+    ]
+    assert result.tier == "small"
+
+
+def test_validation_retries_ask_the_last_tier_again() -> None:
+    """With validation retries the last tier's answer is checked too, and asked for again."""
+    models = ScriptedModels(small="bad", large=["bad", "good"])
+    result = call(models, policy(retries=Retries(validation=1)))
+    assert story(result)[1:] == [
+        ("large", "escalation", "rejected"),
+        ("large", "validation_retry", "accepted"),
+    ]
+
+
+def test_on_exhausted_error_says_what_to_do() -> None:
+    """The error names the threshold, the best score and the ways out."""
+    models = ScriptedModels(small="bad", large="bad")
+    with pytest.raises(CallFailed, match=r"threshold 0\.5 \(best score 0\.00\).*best_draft"):
+        call(models, policy(retries=Retries(validation=1), on_exhausted="error"))
+
+
+def test_a_function_tier_answers_for_nothing_or_declines() -> None:
+    """Rules need no model; what they decline goes to one."""
+    rules = function_tier("rules", lambda r: "42" if "answer" in r.question else None)
+    tiers = (rules, *policy().tiers)
+    models = ScriptedModels(small="a good one", large="never")
+    free = call(models, policy(tiers=tiers, check=None), ask("the answer?"))
+    assert free.tier == "rules" and free.pico_usd == 0 and (free.attempts[0].baseline_pico or 0) > 0
+    paid = call(models, policy(tiers=tiers, check=None), ask("else?"))
+    assert story(paid) == [("small", "draft", "accepted")]
+
+
+def test_observe_changes_nothing_and_says_what_would_have_been() -> None:
+    """The strongest tier answers, as it did before tuppence; the decision tells the rest."""
+    cache = ExactCache(MemoryStore())
+    models = ScriptedModels(small="good", large="good")
+    observed = policy(mode="observe", cache=cache)
+    first, second = call(models, observed), call(models, observed)
+    assert [a.tier for a in first.attempts + second.attempts] == ["large", "large"]
+    assert "start at small" in first.decision.would
+    assert "serve from the cache" in second.decision.would
+
+
+def test_the_kill_switch_turns_every_optimisation_off() -> None:
+    """Straight to the strongest tier, not cached, and still accounted."""
+    models = ScriptedModels(small="good", large="good")
+    switch_off()
+    result = call(models, policy(cache=ExactCache(MemoryStore())))
+    assert story(result) == [("large", "draft", "accepted")]
+    assert result.pico_usd > 0 and result.decision.cache == "off"
+
+
+def test_the_spending_limit_stops_before_the_dear_tier() -> None:
+    """A draft in hand is returned; without one, a clear error before any call."""
+    models = ScriptedModels(small="bad", large="good")
+    request = ask(params={"max_tokens": 100})
+    result = call(models, policy(max_usd_per_call=Decimal("0.001")), request)
+    assert story(result) == [("small", "draft", "accepted")]
+    with pytest.raises(SpendLimitReached, match="raise the limit"):
+        call(models, policy(max_usd_per_call=Decimal("0.0000001")), request)
+
+
+def test_a_tier_without_price_cannot_pass_a_limit() -> None:
+    """A limit that cannot be checked stops the call."""
+    with pytest.raises(SpendLimitReached):
+        call(ScriptedModels(free="x"), policy(tiers=(Tier("free"),), max_usd_per_call=Decimal("1")))
+
+
+def test_a_tier_that_keeps_failing_rests() -> None:
+    """The circuit breaker saves the wait for a tier that is down, and lets one call try it after its rest."""
+    tiers = (Tier("small", rate=CHEAP, health=Health(trip_after=2, rest_s=60)), Tier("large", rate=DEAR))
+    models = ScriptedModels(small=ServerError("down"), large="good")
+    down = policy(tiers=tiers, retries=Retries(per_tier=0))
+    for _ in range(4):
+        call(models, down)
+    assert sum(a.tier.name == "small" for a in models.asked) == 2
+    later = Request((Message("user", "again"),), received_at=2_000.0)
+    call(models, down, later)
+    assert sum(a.tier.name == "small" for a in models.asked) == 3
+
+
+def test_capabilities_choose_who_is_asked() -> None:
+    """A tier that cannot use tools is not asked to."""
+    tiers = (Tier("small", capabilities=frozenset()), Tier("large"))
+    result = call(
+        ScriptedModels(small="good", large="good"), policy(tiers=tiers), ask(tools=({"name": "f"},))
+    )
+    assert result.tier == "large" and "small skipped: it cannot do tools" in result.decision.route
+
+
+def test_additions_are_edits_for_one_tier_only() -> None:
+    """A small model may need examples that a large one does not."""
+    small = Tier("small", additions=Additions(system="Be brief.", examples=(("2+2?", "4"),)))
+    models = ScriptedModels(small="bad", large="good")
+    call(models, policy(tiers=(small, Tier("large"))))
+    assert [len(a.edits.messages) for a in models.asked] == [3, 0]
+
+
+def test_a_failed_call_that_comes_again_is_the_same_logical_call() -> None:
+    """A framework's own retry shows as amplification, not as a new call."""
+    shared = policy(retries=Retries(per_tier=0), tiers=(Tier("small", rate=CHEAP),))
+    models = ScriptedModels(small=[ServerError("boom"), "good"])
+    settled: list[Result] = []
+    with pytest.raises(ServerError):
+        call(models, shared, on_settled=settled.append)
+    again = call(models, shared, on_settled=settled.append)
+    assert again.call_id == settled[0].call_id
+    assert again.attempts[0].cause == "retry"
+
+
+def test_equal_questions_of_two_users_are_two_calls() -> None:
+    """Without a failure before it, the same text is another call."""
+    models = ScriptedModels(small="good", large="")
+    assert call(models, policy()).call_id != call(models, policy()).call_id
+
+
+def test_a_stream_shows_only_the_accepted_answer() -> None:
+    """No word of the rejected draft reaches the user; what is accepted is billed as when invoked."""
+    models = ScriptedModels(small="bad draft", large="the real answer")
+    settled: list[Result] = []
+    chunks = list(stream(plan(ask(streaming=True), policy()), Port(models, on_settled=settled.append)))
+    assert "".join(chunks).split() == ["the", "real", "answer"]
+    assert story(settled[0]) == [("small", "draft", "rejected"), ("large", "escalation", "accepted")]
+
+
+def test_an_abandoned_stream_is_billed_by_a_flagged_estimate() -> None:
+    """Closing half-way settles what was consumed and gives the cache lease back."""
+    cache = ExactCache(MemoryStore())
+    models = ScriptedModels(small="one two three four", large="never")
+    lazy = policy(check=None, cache=cache)
+    settled: list[Result] = []
+    chunks = stream(plan(ask(streaming=True), lazy), Port(models, cache=cache, on_settled=settled.append))
+    assert next(chunks) == "one "
+    chunks.close()  # type: ignore[attr-defined]
+    (attempt,) = settled[0].attempts
+    assert (attempt.outcome, attempt.status) == ("abandoned", "estimated")
+    assert attempt.usage.output > 0 and (attempt.pico_usd or 0) > 0
+    assert call(models, lazy).reply is not None
+
+
+def test_a_stream_that_dies_after_its_first_chunk_is_committed() -> None:
+    """The user has seen part of it: neither retry nor fail-over, the error goes up, the part is billed."""
+
+    class Dying(ScriptedModels):
+        def stream(self, ask: Ask) -> Iterator[Any]:
+            items = super().stream(ask)
+            yield next(items)
+            raise ServerError("lost")
+
+    models = Dying(small="one two", large="never")
+    chunks = stream(plan(ask(streaming=True), policy(check=None)), Port(models))
+    assert next(chunks) == "one "
+    with pytest.raises(ServerError):
+        next(chunks)
+    assert len(models.asked) == 1
+
+
+BAD_POLICIES: list[tuple[dict[str, Any], str]] = [
+    ({"tiers": ()}, "no tiers"),
+    ({"tiers": (Tier("a"), Tier("a"))}, "two tiers are called 'a'"),
+    ({"threshold": 1.5}, "threshold is 1.5"),
+    ({"mode": "fast"}, "mode is 'fast'"),
+    ({"on_exhausted": "cry"}, "on_exhausted is 'cry'"),
+    ({"max_usd_per_call": Decimal("-1")}, "max_usd_per_call is -1"),
+    ({"max_usd_per_call": Decimal("NaN")}, "max_usd_per_call is NaN"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), BAD_POLICIES)
+def test_a_policy_that_cannot_work_is_refused(options: dict[str, Any], message: str) -> None:
+    """The error names the value."""
+    with pytest.raises(ConfigError, match=message):
+        policy(**options)
+
+
+def test_a_request_without_messages_is_refused() -> None:
+    """There is nothing to ask."""
+    with pytest.raises(RequestError, match="no messages"):
+        Request(())
