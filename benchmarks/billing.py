@@ -26,7 +26,7 @@ from tuppence.usage import Usage, read_usage
 
 OWN_VECTORS = Path(__file__).parent / "data" / "billing_vectors.jsonl"
 _OWN_PRICES = ("prices", "override", "overrides", "price_override", "custom_prices", "custom_pricing", "pricing")
-_GPU_PRICE = re.compile(r"(?=.*hour|.*_hr?$|.*_per_h)(?=.*usd|.*price|.*cost|.*rate|.*hourly)")
+_GPU_PRICE = re.compile(r"gpu_hour$|(?=.*hour|.*_hr?$|.*_per_h)(?=.*usd|.*price|.*cost|.*rate|.*hourly)")
 _UNIT_WORDS = re.compile(r"_?(usd|price|cost|per_million|per_mtok|mtok|tokens?|per)(?=_|$)")
 _BUCKETS = {
     "prompt": "input",
@@ -44,7 +44,7 @@ _BUCKETS = {
 
 def usage_of(vector: Mapping[str, Any]) -> Usage:
     """Read a vector's payload; an api that is only a product's name is read by the payload's fields."""
-    context = flattened(vector.get("context") or {})
+    context = context_of(vector)
     try:
         return read_usage(vector.get("api") or "raw", vector["usage"], context)
     except UsageError as error:
@@ -53,18 +53,19 @@ def usage_of(vector: Mapping[str, Any]) -> Usage:
         return read_usage("raw", vector["usage"], context)
 
 
-def flattened(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Lift the contents of `gpu`, `compute`, `hardware` and `options` to the top, where readers look."""
-    flat = dict(context)
+def context_of(vector: Mapping[str, Any]) -> dict[str, Any]:
+    """Gather what is told beside the tokens: `context`, groups within it, and GPU figures among the usage."""
+    context = vector.get("context") or {}
+    flat = {name: value for name, value in vector["usage"].items() if "gpu" in name}
     for group in ("gpu", "compute", "hardware", "options", "request"):
-        if isinstance(context.get(group), Mapping):
-            flat = {**context[group], **flat}
-    return flat
+        if isinstance(inner := context.get(group), Mapping):
+            flat |= {"gpus" if name == "count" else name: value for name, value in inner.items()}
+    return flat | dict(context)
 
 
 def rate_of(vector: Mapping[str, Any], book: PriceBook) -> Rate | None:
     """Take the prices a vector brings along (GPU-hour or by bucket), else the listed ones of its day."""
-    context = flattened(vector.get("context") or {})
+    context = context_of(vector)
     for key, price in context.items():
         if _GPU_PRICE.match(key.lower()) and not isinstance(price, Mapping):
             return gpu_hour_rate(str(price))

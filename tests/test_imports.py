@@ -16,6 +16,7 @@ NOT_AT_IMPORT = {
     "bpe_openai",
     "genai_prices",
     "httpx",
+    "jsonschema",
     "langchain",
     "langchain_core",
     "langgraph",

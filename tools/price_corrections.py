@@ -51,7 +51,7 @@ def apply_corrections(providers: list[Any], rules: dict[str, Any]) -> None:
         models = next(p["models"] for p in providers if p["id"] == rule["provider"])
         models.insert(0, {"id": rule["id"], "match": ["equals", rule["id"]], "prices": [{"prices": prices}]})
     for rule in rules["prices"]:
-        added = {bucket: nano(Decimal(usd)) for bucket, usd in rule["usd_per_million"].items()}
+        added: dict[str, Price] = {bucket: nano(Decimal(usd)) for bucket, usd in rule["usd_per_million"].items()}
         for model in chosen(providers, rule):
             add_prices(model, added, rule.get("from"), rule.get("until"))
     for rule in rules["calls"]:

@@ -46,6 +46,8 @@ class Attempt:
     error: str | None = None
     baseline_pico: PicoUSD | None = None
     """What the baseline tier alone would have cost; on the attempt that answered, None elsewhere."""
+    would_pico: PicoUSD | None = None
+    """Observe mode, on the attempt that answered: an estimate of what the first choice would have cost."""
 
 
 @dataclass(slots=True)
@@ -61,6 +63,8 @@ class Decision:
     faults: list[str] = field(default_factory=list)
     """Optimisations that broke and were gone round."""
     policy_version: str = ""
+    baseline: str = ""
+    """Name of the tier that savings are measured against."""
 
 
 @dataclass(slots=True)

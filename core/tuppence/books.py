@@ -18,7 +18,7 @@ NO_USAGE = Usage()
 class Books:
     """Attempts and decision of one logical call."""
 
-    __slots__ = ("now", "request", "result", "strongest")
+    __slots__ = ("now", "request", "result", "strongest", "would_ask", "would_pico")
 
     def __init__(self, request: Request, result: Result, strongest: Tier) -> None:
         self.request = request
@@ -26,6 +26,9 @@ class Books:
         self.strongest = strongest
         self.now = request.received_at
         """Unix seconds by the call's own clock: when it came in, plus what its provider calls and waits took."""
+        self.would_ask: Tier | None = None
+        """Observe mode: the tier that would have been asked first."""
+        self.would_pico: PicoUSD | None = None
 
     @property
     def last(self) -> Attempt:
@@ -75,7 +78,15 @@ class Books:
 
     def accepted(self, attempt: Attempt, reply: Reply) -> None:
         attempt.outcome = "accepted"
-        attempt.baseline_pico = self._baseline(attempt, reply)
+        attempt.baseline_pico = self._price_at(self.strongest, attempt, reply)
+        if self.would_ask is not None:
+            self.would_pico = self._price_at(self.would_ask, attempt, reply)
+        attempt.would_pico = self.would_pico
+
+    def would(self, what: str, *, pico_usd: PicoUSD) -> None:
+        """Observe mode: write down what would have been done, and what it would have cost."""
+        self.decision.would = what
+        self.would_pico = pico_usd
 
     def note(self, line: str) -> None:
         """Add to the decision's account of which tiers were asked."""
@@ -100,14 +111,13 @@ class Books:
             )
         )  # fmt: skip
 
-    def _baseline(self, attempt: Attempt, reply: Reply) -> PicoUSD | None:
-        """What the strongest tier alone would have cost: exact where it answered, else its price for these tokens."""
-        strongest = self.strongest
-        if attempt.tier == strongest.name:
+    def _price_at(self, tier: Tier, attempt: Attempt, reply: Reply) -> PicoUSD | None:
+        """What `tier` would have cost: exact where it answered, else its price for the same tokens."""
+        if attempt.tier == tier.name:
             return attempt.pico_usd
-        if strongest.rate is None:
+        if tier.rate is None:
             return None
         usage = attempt.usage
-        if not usage.total_tokens:
-            usage = estimated_usage(strongest, self.request, reply.text)
-        return strongest.rate.cost(usage)
+        if not usage.total_tokens and tier.answer is None:
+            usage = estimated_usage(tier, self.request, reply.text)
+        return tier.rate.cost(usage)

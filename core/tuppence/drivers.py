@@ -12,12 +12,12 @@ from contextlib import aclosing, closing
 from typing import Any
 
 from tuppence.attempts import Result
-from tuppence.effects import Abandoned, Ask, Broken, Call, Deliver, Effect, Lookup, Plan, Remember, Settle
+from tuppence.effects import Abandoned, Ask, Broken, Call, Deliver, Effect, Lookup, Peek, Plan, Remember, Settle
 from tuppence.failures import is_control_flow
 from tuppence.ports import Chunk, Port
 from tuppence.request import Reply
 
-_OPTIONAL = (Lookup, Call, Remember, Settle)
+_OPTIONAL = (Lookup, Peek, Call, Remember, Settle)
 _CLOSING = (Remember, Settle)
 
 

@@ -121,6 +121,13 @@ class Lookup(Effect["Hit | Lease | Broken"]):
 
 
 @dataclass(slots=True)
+class Peek(Effect["Hit | None | Broken"]):
+    """Look whether a key is there, without waiting for anybody or taking a lease."""
+
+    key: str
+
+
+@dataclass(slots=True)
 class Remember(Effect["None | Broken"]):
     """Close a lease: store the reply, or with None let the next one try. Closing: performed even when unwinding."""
 

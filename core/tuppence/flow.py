@@ -11,7 +11,7 @@ from typing import Any
 
 from tuppence.attempts import Attempt, Cause, Decision, Result, Verdict
 from tuppence.books import Books
-from tuppence.cache import Uncacheable, worth_keeping
+from tuppence.cache import Uncacheable
 from tuppence.effects import (
     Abandoned,
     Ask,
@@ -24,6 +24,7 @@ from tuppence.effects import (
     Hit,
     Lease,
     Lookup,
+    Peek,
     Plan,
     Remember,
     Settle,
@@ -31,7 +32,7 @@ from tuppence.effects import (
     held,
     live,
 )
-from tuppence.errors import CallFailed, SpendLimitReached
+from tuppence.errors import CallFailed, ScopeError, SpendLimitReached
 from tuppence.estimates import affordable
 from tuppence.failures import is_control_flow
 from tuppence.policy import Policy, effective_mode
@@ -43,10 +44,14 @@ def plan(request: Request, policy: Policy) -> Plan[Result]:
     """Take one request through the house, front to back; raise what the provider said if nothing answered."""
     call = _Call(request, policy)
     try:
-        ladder = call.guard()
-        if not (yield from call.look_up()):
+        ladder = call.guard(policy.tiers)
+        key = call.key()
+        if key is None or not (yield from call.look_up(key)):
             yield from call.climb(call.route(ladder))
-        yield from call.conclude()
+        reply = call.conclude()
+        if request.streaming and reply is not None and not reply.delivered:
+            yield Deliver(reply)
+        yield from call.settle()
     except Abandoned as gone:
         call.give_up(gone)
         yield from call.settle()
@@ -69,7 +74,8 @@ class _Call:
         self.policy = policy
         self.mode = effective_mode(policy)
         self.threshold = policy.threshold
-        self.result = Result(call_id, None, [], Decision(self.mode, policy_version=policy.version), request.tags)
+        decision = Decision(self.mode, policy_version=policy.version, baseline=policy.strongest.name)
+        self.result = Result(call_id, None, [], decision, request.tags)
         self.books = Books(request, self.result, policy.strongest)
         self.asks = int(tried_before)
         self.lease: Lease | None = None
@@ -78,57 +84,73 @@ class _Call:
 
     # -- before anything is spent
 
-    def guard(self) -> tuple[Tier, ...]:
+    def guard(self, ladder: tuple[Tier, ...]) -> tuple[Tier, ...]:
         """Let the guards take tiers away. They hold in every mode, and what they raise stops the call."""
-        ladder = self.policy.tiers
         for guard in self.policy.guards:
             choice = guard(self.request, ladder)
             if choice is not None:
                 ladder = choice.ladder
         return ladder
 
-    def look_up(self) -> Plan[bool]:
-        """Serve an exact repeat from the cache; say whether that was the answer."""
+    def key(self) -> str | None:
+        """Name the request in the cache; None where it may not be cached."""
         decision = self.result.decision
         cache = None if self.mode == "off" else self.policy.cache
         if cache is None:
             decision.cache = "off"
-            return False
+            return None
         key = cache.key(self.request, self.policy.scope)
-        if type(key) is Uncacheable:
+        if isinstance(key, Uncacheable):
             decision.cache = f"not asked: {key.reason}"
+            return None
+        return key
+
+    def look_up(self, key: str) -> Plan[bool]:
+        """Serve an exact repeat from the cache; say whether that was the answer."""
+        if self.mode == "observe":
+            yield from self.peek(key)
             return False
-        found = yield Lookup(str(key))
+        found = yield Lookup(key)
+        if type(found) is Hit:
+            self.serve(found)
+            return True
         if type(found) is Lease:
             self.lease = found
-            decision.cache = "miss"
-        elif type(found) is Broken:
-            self.fault("cache", found.error)
-        elif self.mode == "observe":
-            decision.would = f"serve from the cache (stored {found.age_s:.0f} s ago)"
+            self.result.decision.cache = "miss"
         else:
-            yield from self.serve(found)
-            return True
+            self.fault("cache", found.error)
         return False
 
-    def serve(self, hit: Hit) -> Plan[None]:
+    def peek(self, key: str) -> Plan[None]:
+        """Observe: say what the cache would have served, and fill it as it would be filled."""
+        found = yield Peek(key)
+        if type(found) is Broken:
+            self.fault("cache", found.error)
+            return
+        self.lease = Lease(key)
+        if found is not None:
+            self.books.would(f"serve from the cache (stored {found.age_s:.0f} s ago)", pico_usd=0)
+
+    def serve(self, hit: Hit) -> None:
         self.result.decision.cache = f"hit: stored {hit.age_s:.0f} s ago by call {hit.origin}"
         self.result.reply = hit.reply
         self.books.hit(hit)
-        if self.request.streaming:
-            yield Deliver(hit.reply)
 
     def route(self, ladder: tuple[Tier, ...]) -> tuple[Tier, ...]:
         """Choose which tiers may try, in order."""
         decision = self.result.decision
+        if self.mode == "optimise" and self.policy.route is None:
+            decision.route = "cheapest first"
+            return ladder
         strongest = tuple(t for t in ladder if t.answer is None)[-1:] or ladder[-1:]
         choice = self.choose(ladder) or Choice(strongest, "strongest tier: the route failed")
         if self.mode == "optimise":
             decision.route = choice.reason
             self.threshold = self.threshold if choice.threshold is None else choice.threshold
             return choice.ladder or strongest
-        if self.mode == "observe" and not decision.would:
+        if self.mode == "observe" and not decision.would and choice.ladder:
             decision.would = f"start at {choice.ladder[0].name} ({choice.reason})"
+            self.books.would_ask = choice.ladder[0]
         decision.route = f"strongest tier: mode is {self.mode}"
         return strongest
 
@@ -198,10 +220,14 @@ class _Call:
             outcome = yield from self.ask(tier, cause, self.request, gate)
             if type(outcome) is not Reply:
                 return outcome
+            attempt = self.books.last
             if unchecked or outcome.delivered:
-                yield from self.accept(outcome, self.books.last)
+                self.accept(outcome, attempt)
                 return outcome
-            if (yield from self.good(outcome)) or not again or self.asks >= self.policy.retries.max_attempts:
+            verdict = self.check(outcome)
+            if not isinstance(verdict, Verdict):
+                verdict = yield from self.consult(verdict)
+            if self.passes(outcome, attempt, verdict) or not again or self.asks >= self.policy.retries.max_attempts:
                 return outcome
             again -= 1
             cause = "validation_retry"
@@ -218,11 +244,11 @@ class _Call:
         while True:
             self.asks += 1
             outcome: Reply | Failed | Declined = yield Ask(tier, request, edits, cause, gate)
-            if type(outcome) is Reply:
+            if isinstance(outcome, Reply):
                 tier.health.succeeded()
                 self.books.replied(tier, cause, outcome, request)
                 return outcome
-            if type(outcome) is Declined:
+            if isinstance(outcome, Declined):
                 self.books.note(f"{tier.name} declined")
                 return outcome
             self.books.failed(tier, cause, outcome, request)
@@ -237,32 +263,16 @@ class _Call:
             retries += 1
             cause = "retry"
 
-    def good(self, reply: Reply) -> Plan[bool]:
-        """Check a held reply; accept it or keep it as a draft."""
-        attempt = self.books.last
-        verdict = yield from self.verdict(reply)
-        attempt.score = verdict.score
-        self.result.decision.check = verdict.reason
-        if verdict.score >= self.threshold:
-            yield from self.accept(reply, attempt)
-            return True
-        attempt.outcome = "rejected"
-        if self.best is None or verdict.score >= self.best[0]:
-            self.best = (verdict.score, reply, attempt)
-        return False
-
-    def verdict(self, reply: Reply) -> Plan[Verdict]:
+    def check(self, reply: Reply) -> Verdict | Plan[Verdict]:
         """Run the check. One that breaks cannot vouch for a cheap answer: it scores 0, and the next tier is asked."""
         assert self.policy.check is not None
         try:
-            verdict = self.policy.check(self.request, reply)
-            return verdict if type(verdict) is Verdict else (yield from self.consult(verdict))  # type: ignore[arg-type]
+            return self.policy.check(self.request, reply)
         except Exception as error:
-            self.fault("check", error)
-            return Verdict(0.0, f"the check failed: {type(error).__name__}: {error}")
+            return self.broken_check(error)
 
     def consult(self, opinion: Plan[Verdict]) -> Plan[Verdict]:
-        """Run a check's own plan; the tiers that it asks get the same retries and accounting."""
+        """Run a check's own plan; the tiers that it asks get the same guards, retries and accounting."""
         outcome: Any = None
         while True:
             try:
@@ -270,32 +280,61 @@ class _Call:
             except StopIteration as done:
                 verdict: Verdict = done.value
                 return verdict
+            except Exception as error:
+                return self.broken_check(error)
             if type(effect) is not Ask:
                 outcome = yield effect
-                continue
-            outcome = yield from self.ask(effect.tier, effect.cause, effect.request, held)
-            if type(outcome) is Reply:
-                self.books.last.outcome = "consulted"
+            elif not self.may_see(effect.tier):
+                outcome = Declined()
+            else:
+                outcome = yield from self.ask(effect.tier, effect.cause, effect.request, held)
+                if type(outcome) is Reply:
+                    self.books.last.outcome = "consulted"
 
-    def accept(self, reply: Reply, attempt: Attempt) -> Plan[None]:
+    def may_see(self, tier: Tier) -> bool:
+        """Say whether the guards let a tier that a check asks see this request: its prompt quotes it."""
+        try:
+            allowed = tier in self.guard((tier,))
+        except ScopeError as error:
+            self.books.note(f"{tier.name} not consulted: {error}")
+            return False
+        if not allowed:
+            self.books.note(f"{tier.name} not consulted: a guard keeps the request from it")
+        return allowed
+
+    def passes(self, reply: Reply, attempt: Attempt, verdict: Verdict) -> bool:
+        """Accept a checked reply, or keep it as a draft."""
+        attempt.score = verdict.score
+        self.result.decision.check = verdict.reason
+        if verdict.score >= self.threshold:
+            self.accept(reply, attempt)
+            return True
+        attempt.outcome = "rejected"
+        if self.best is None or verdict.score >= self.best[0]:
+            self.best = (verdict.score, reply, attempt)
+        return False
+
+    def accept(self, reply: Reply, attempt: Attempt) -> None:
         self.books.accepted(attempt, reply)
         self.result.reply = reply
         self.error = None
-        if self.request.streaming and not reply.delivered:
-            yield Deliver(reply)
+
+    def broken_check(self, error: Exception) -> Verdict:
+        self.fault("check", error)
+        return Verdict(0.0, f"the check failed: {type(error).__name__}: {error}")
 
     # -- after it
 
-    def conclude(self) -> Plan[None]:
-        """Settle for the best there is, remember it if it is worth it, and write the call down."""
+    def conclude(self) -> Reply | None:
+        """Settle for the best answer there is."""
         if self.result.reply is None and self.best is not None and self.policy.on_exhausted == "best_draft":
             score, draft, attempt = self.best
             self.books.note(f"best draft returned (score {score:.2f}, threshold {self.threshold})")
-            yield from self.accept(draft, attempt)
+            self.accept(draft, attempt)
         if self.result.reply is None:
             self.result.error = self.error = self.error or self.unanswered()
             self.policy.recent.failed(self.request, self.result.call_id)
-        yield from self.settle()
+        return self.result.reply
 
     def settle(self) -> Plan[None]:
         """Close the lease and write the call down: the closing effects, on every way out."""
@@ -319,11 +358,9 @@ class _Call:
             self.books.fault("route", error)
 
     def lasting(self) -> Reply | None:
-        """The reply, if it may be served again: whole, and no draft that failed its check."""
-        reply, cache = self.result.reply, self.policy.cache
-        if reply is None or cache is None or (self.best is not None and reply is self.best[1]):
-            return None
-        return reply if worth_keeping(reply, tool_turns=cache.tool_turns) else None
+        """The reply, if it may be served again: no draft that failed its check. The cache looks whether it is whole."""
+        reply = self.result.reply
+        return None if self.best is not None and reply is self.best[1] else reply
 
     def give_up(self, gone: Abandoned) -> None:
         """Bill what was in flight when the caller went by a flagged estimate."""

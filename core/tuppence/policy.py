@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -82,6 +83,8 @@ class Policy:
     mode: Mode = "optimise"
     version: str = ""
     """Your name for this policy and its prompts: a new one starts a new cache. Empty: a hash of the tiers."""
+    surface: str = ""
+    """Which integration's objects the replies are: entries of one are of no use to another."""
     recent: RecentCalls = field(default_factory=RecentCalls, compare=False)
     strongest: Tier = field(init=False, compare=False)
     max_pico_per_call: PicoUSD | None = field(init=False, compare=False)
@@ -91,7 +94,7 @@ class Policy:
     def __post_init__(self) -> None:
         _validate(self)
         models = [t for t in self.tiers if t.answer is None]
-        described = repr([(t.name, t.provider, t.model, t.additions) for t in self.tiers])
+        described = _described(self)
         digest = hashlib.blake2b(described.encode(), digest_size=6).hexdigest()
         limit = self.max_usd_per_call
         object.__setattr__(self, "version", self.version or digest)
@@ -115,6 +118,15 @@ class Policy:
         return replace(self, **changes)
 
 
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def _described(policy: Policy) -> str:
+    """Write down what of a policy decides answers, the same in every process."""
+    tiers = [(t.name, t.provider, t.model, t.additions) for t in policy.tiers]
+    return _ADDRESS.sub("", repr((policy.surface, tiers, policy.check, policy.threshold)))
+
+
 def _validate(policy: Policy) -> None:
     if not policy.tiers:
         raise ConfigError("the policy has no tiers: give at least one model")
@@ -123,6 +135,14 @@ def _validate(policy: Policy) -> None:
         raise ConfigError(f"two tiers are called {repeated!r}: give each its own name")
     if not 0.0 <= policy.threshold <= 1.0:
         raise ConfigError(f"threshold is {policy.threshold}: scores lie between 0 and 1")
+    if getattr(policy.route, "guards", False):
+        raise ConfigError("route holds a guard, and a route that breaks is gone round: put the guard into guards=(...)")
+    unknown = _tiers_named(policy) - {t.name for t in policy.tiers}
+    if unknown:
+        raise ConfigError(
+            f"a route or guard names {sorted(unknown)}, but the tiers are {[t.name for t in policy.tiers]}: "
+            "correct the name, or add the tier"
+        )
     limit = policy.max_usd_per_call
     if limit is not None and not (limit.is_finite() and limit > 0):
         raise ConfigError(f"max_usd_per_call is {limit}: it must be a positive amount of dollars, or None")
@@ -130,6 +150,11 @@ def _validate(policy: Policy) -> None:
         raise ConfigError(f"mode is {policy.mode!r}: it is one of 'optimise', 'observe', 'off'")
     if policy.on_exhausted not in ("best_draft", "error"):
         raise ConfigError(f"on_exhausted is {policy.on_exhausted!r}: it is 'best_draft' or 'error'")
+
+
+def _tiers_named(policy: Policy) -> frozenset[str]:
+    parts = (policy.route, *policy.guards)
+    return frozenset().union(*(getattr(part, "names", frozenset()) for part in parts))
 
 
 def _repeated(names: Iterable[str]) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from tuppence.attempts import Result
 from tuppence.cache import ExactCache
 from tuppence.context import publish
-from tuppence.effects import Ask, Call, Declined, Deliver, Effect, Failed, Lookup, Remember, Settle, Sleep
+from tuppence.effects import Ask, Call, Declined, Deliver, Effect, Failed, Hit, Lookup, Peek, Remember, Settle, Sleep
 from tuppence.errors import RequestError
 from tuppence.failures import failed, is_control_flow
 from tuppence.pacing import bounded, paced, pumped
@@ -88,7 +88,7 @@ class Port:
             return None
         if kind is Call:
             return _called(effect)  # type: ignore[arg-type]
-        return self._close(effect)
+        return self._quick(effect)
 
     async def aperform(self, effect: Effect[Any]) -> Any:
         kind = type(effect)
@@ -102,15 +102,19 @@ class Port:
         if kind is Call:
             answer = effect.fn(*effect.args)  # type: ignore[attr-defined]
             return await answer if inspect.isawaitable(answer) else answer
-        return self._close(effect)
+        return self._quick(effect)
 
-    def _close(self, effect: Effect[Any]) -> None:
+    def _quick(self, effect: Effect[Any]) -> Hit | None:
+        """Perform what never waits, the same for both kinds of driver."""
+        if type(effect) is Peek:
+            return self._cache().peek(effect.key, self.models.thaw)
         if type(effect) is Settle:
             self._settle(effect.result)
         elif type(effect) is Remember:
             self._cache().remember(effect.lease, effect.reply, origin=effect.origin, freeze=self.models.freeze)
         else:
             assert type(effect) is Deliver
+        return None
 
     def _settle(self, result: Result) -> None:
         if self.on_settled is not None:

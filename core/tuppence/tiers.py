@@ -29,6 +29,10 @@ class Health:
         self._open_until = 0.0
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[Callable[..., Health], tuple[int, float]]:
+        """Travel as settings: what has failed here says nothing of another process."""
+        return _rested, (self.trip_after, self.rest_s)
+
     def allows(self, now: float) -> bool:
         """Say whether a call may try the tier at `now` (Unix seconds); a rested tier lets one through at a time."""
         if self._failures < self.trip_after:
@@ -49,6 +53,10 @@ class Health:
         if self._failures:
             with self._lock:
                 self._failures = 0
+
+
+def _rested(trip_after: int, rest_s: float) -> Health:
+    return Health(trip_after=trip_after, rest_s=rest_s)
 
 
 @dataclass(frozen=True, slots=True)

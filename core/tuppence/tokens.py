@@ -12,6 +12,7 @@ import os
 import re
 import string
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -99,7 +100,10 @@ def vocabulary_of(model: str) -> str | None:
 def _encoder(vocabulary: str) -> Callable[[str], list[int]] | None:
     """Load an encoder once a process; None when none is installed."""
     if find_spec("bpe_openai") is not None:
-        import bpe_openai
+        with warnings.catch_warnings():
+            # It reads its files in a way that Python 3.11 and 3.12 warn of; it works in all.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            import bpe_openai
 
         ordinary: Callable[[str], list[int]] = bpe_openai.get_encoding(vocabulary).encode_ordinary
         return ordinary

@@ -10,6 +10,7 @@ import pytest
 
 from tuppence.attempts import Result, Verdict
 from tuppence.cache import ExactCache, MemoryStore
+from tuppence.checks import judged_by
 from tuppence.drivers import run, stream
 from tuppence.effects import Ask, Choice, Plan
 from tuppence.errors import CallFailed, ConfigError, RequestError, ScopeError, SpendLimitReached
@@ -18,6 +19,7 @@ from tuppence.policy import Policy, Retries, switch_off, switch_on
 from tuppence.ports import Port
 from tuppence.prices import token_rate
 from tuppence.request import Message, Reply, Request
+from tuppence.routes import by_data_class, start_at
 from tuppence.testing.models import ScriptedModels
 from tuppence.tiers import Additions, Health, Tier, function_tier
 
@@ -210,6 +212,29 @@ def test_a_guard_that_breaks_stops_the_call_in_every_mode() -> None:
         with pytest.raises(ScopeError):
             call(models, policy(guards=(guard,), mode=mode))
     assert models.asked == []
+
+
+def test_a_judge_that_may_not_see_the_request_is_not_asked() -> None:
+    """A check's own tiers are held by the guards too: its prompt quotes the private text."""
+    cloud = Tier("cloud", rate=CHEAP)
+    tiers = (Tier("own", rate=CHEAP, self_hosted=True), Tier("own large", rate=DEAR, self_hosted=True))
+    models = ScriptedModels(**{"own": "good", "own large": "good", "cloud": '{"score": 5, "reason": "fine"}'})
+    private = ask(tags={"data_class": "private"})
+    result = call(models, policy(tiers=tiers, check=judged_by(cloud), guards=(by_data_class(),)), private)
+    assert [a.tier for a in result.attempts] == ["own", "own large"]
+    assert "cloud not consulted" in result.decision.route
+
+
+def test_a_guard_is_refused_as_a_route() -> None:
+    """A broken route is gone round, so a guard among the routes would not hold."""
+    with pytest.raises(ConfigError, match="guards="):
+        policy(route=by_data_class())
+
+
+def test_a_route_to_an_unknown_tier_is_refused() -> None:
+    """A typo in a tier's name is found when the policy is made, not in production."""
+    with pytest.raises(ConfigError, match="'lagre'"):
+        policy(route=start_at("lagre"))
 
 
 def test_a_judge_is_asked_with_retries_and_billed() -> None:

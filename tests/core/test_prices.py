@@ -173,15 +173,19 @@ def test_thresholds_reprice_the_whole_call(
         assert dollars(model, Usage(input=tokens, output=10)) == want
 
 
-@pytest.mark.parametrize("bucket", ["input", "cache_read", "cache_write_5m", "cache_write_1h"])
-def test_every_kind_of_input_counts_to_the_threshold(bucket: str) -> None:
+@pytest.mark.parametrize(
+    "usage",
+    [Usage(input=200_000), Usage(cache_read=200_000), Usage(cache_write_5m=200_000), Usage(cache_write_1h=200_000)],
+)
+def test_every_kind_of_input_counts_to_the_threshold(usage: Usage) -> None:
     """Cached and written tokens are part of the prompt's size; output is not."""
-
-    def answer(tokens: int) -> int:
-        lines = rate("claude-sonnet-4-5").lines(Usage(output=1000, **{bucket: tokens}))
-        return next(line.nano_usd for line in lines if line.unit.startswith("output"))
-
-    assert (answer(200_000), answer(200_001)) == (15 * 10**9, 22_500_000_000)
+    answer, one_more = Usage(output=1000), Usage(input=1, output=1000)
+    at, above = (
+        next(line for line in rate("claude-sonnet-4-5").lines(usage + more) if line.unit.startswith("output"))
+        for more in (answer, one_more)
+    )
+    assert (at.unit, at.nano_usd) == ("output", 15 * 10**9)
+    assert (above.unit, above.nano_usd) == ("output>200000", 22_500_000_000)
 
 
 DATED = [

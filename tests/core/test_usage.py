@@ -122,6 +122,12 @@ def test_sdk_objects_are_read_like_their_json() -> None:
     assert read_usage("messages", AnthropicUsage.model_validate(MESSAGES)) == read_usage("messages", MESSAGES)
 
 
+def test_fields_that_an_sdk_does_not_know_are_read() -> None:
+    """DeepSeek answers the openai client with a field of its own."""
+    told = {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105, "prompt_cache_hit_tokens": 60}
+    assert read_usage("chat", CompletionUsage.model_validate(told)) == Usage(input=40, cache_read=60, output=5)
+
+
 def test_audio_is_split_from_text_and_from_its_cache() -> None:
     """Realtime tells which of the cached tokens were audio."""
     payload = {

@@ -102,6 +102,11 @@ class ExactCache:
         seat = self._hit_or_seat(key, thaw)
         return self._landed(key, await self._flights.wait_async(seat), thaw) if isinstance(seat, Seat) else seat
 
+    def peek(self, key: str, thaw: Thaw | None = None) -> Hit | None:
+        """Return the answer kept for `key`, if any, without joining the queue for it."""
+        found = self._stored(key, thaw or thaw_reply)
+        return None if found is None else found[0]
+
     def remember(
         self,
         lease: Lease,

@@ -4,7 +4,7 @@ see whether they are put together rightly, nor know what is true.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from tuppence.attempts import Verdict
@@ -29,9 +29,9 @@ class Grounded(Composable):
         context = "\n".join(m.text for m in request.messages if m.role != "assistant")
         told = words(context)
         shares = [
-            _share("words", _content(reply.text), _stems(told)),
-            _share("numbers", numbers(reply.text), set(numbers(context))),
-            _share("names", [piece for name in names(reply.text) for piece in words(name)], set(told)),
+            _share("words", [w for w in words(reply.text) if _is_content(w)], {_stem(word) for word in told}, _stem),
+            _share("numbers", numbers(reply.text), set(numbers(context)), str),
+            _share("names", [piece for name in names(reply.text) for piece in words(name)], set(told), str),
         ]
         return min((s for s in shares if s is not None), key=lambda verdict: verdict.score, default=_NOTHING)
 
@@ -45,24 +45,20 @@ def grounded() -> Grounded:
     return Grounded()
 
 
-def _content(text: str) -> list[str]:
-    return [word[:_STEM_LETTERS] for word in words(text) if _is_content(word)]
-
-
-def _stems(told: list[str]) -> set[str]:
-    return {word[:_STEM_LETTERS] for word in told}
+def _stem(word: str) -> str:
+    return word[:_STEM_LETTERS]
 
 
 def _is_content(word: str) -> bool:
     return len(word) >= _CONTENT_LETTERS or (len(word) == 2 and word[0] >= "\u3040")
 
 
-def _share(kind: str, said: Sequence[str], told: Collection[str]) -> Verdict | None:
+def _share(kind: str, said: Sequence[str], told: Collection[str], key: Callable[[str], str]) -> Verdict | None:
     if not said:
         return None
-    strange = [item for item in said if item not in told]
-    score = 1.0 - len(strange) / len(said)
+    strange = [item for item in said if key(item) not in told]
     if not strange:
-        return Verdict(score, f"all {kind} of the answer occur in the request")
-    shown = ", ".join(dict.fromkeys(strange[:5]))
-    return Verdict(score, f"{len(strange)} of {len(said)} {kind} do not occur in the request ({shown} ...)")
+        return Verdict(1.0, f"all {kind} of the answer occur in the request")
+    shown = ", ".join(list(dict.fromkeys(strange))[:5])
+    score = 1.0 - len(strange) / len(said)
+    return Verdict(score, f"{len(strange)} of {len(said)} {kind} do not occur in the request: {shown}")

@@ -48,7 +48,7 @@ def custom(fn: Chooser) -> Custom:
 
     Raises `RequestError` where it names a tier that is not offered.
     """
-    if not callable(fn) or inspect.iscoroutinefunction(fn):
+    if inspect.iscoroutinefunction(fn):
         raise ConfigError(
             f"custom got {fn!r}: give a plain function of a request and the tiers (routes are synchronous)"
         )

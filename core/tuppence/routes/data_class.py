@@ -73,7 +73,7 @@ def by_data_class(
 
     The class is `request.tags["data_class"]`, and what `classify(request)` returns: the stricter of the two counts. No
     class, an unknown one, or a classifier that fails is private. Raises `ScopeError` where no self-hosted tier is left.
-    Its place is a policy's `guards`. Composed with other routes it stands first: `by_data_class() >> by_size()`.
+    Its place is a policy's `guards`.
     """
     kinds = frozenset(private), frozenset(public)
     if kinds[0] & kinds[1]:

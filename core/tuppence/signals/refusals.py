@@ -23,7 +23,8 @@ def _pattern(*layout: str) -> re.Pattern[str]:
 _VERBS = r"""
 (?:help(?! (?:but|it|myself|feeling|thinking|noticing|wondering|loving|smiling)\b)|assist|provide|answer|comply|
 fulfil|discuss|disclose|reveal|share|create|generate|write|draft|produce|engage|complete (?:this|that|your|the)|
-access|browse|view|respond|process|proceed|perform|carry out|promote|participate|offer|advise|accommodate|
+access|browse|view|respond|process|proceed with (?:this|that|your)|perform|
+carry out|promote|participate|offer|advise|accommodate|
 continue (?:with|this)|do (?:that|this|so)(?! any ?more| alone| without| justice)|translate|summari[sz]e|execute|
 support (?:this|that|your|the)|give (?:you|out|legal|medical|financial|advice|specific|any)|
 (?:see|open|read|watch|hear|play) (?:the |any |your |an? )?

@@ -13,15 +13,18 @@ _CJK_CHAR = re.compile(f"[{_CJK}]")
 _CJK_RUN = re.compile(f"([{_CJK}]+)")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _TOKEN = re.compile(r"[^\W\d_][\w'’-]*")
-_NUMBER = re.compile(r"(?:(?<![\w.,)\]])[-−])?\d+(?:[.,'’\u00a0\u202f]\d+)*")
-_GROUPED = re.compile(r"(\d{1,3})((?:[.,'’\s]\d{3})+)(?:[.,](\d{1,2}|\d{4,}))?")
-_SENTENCE_END = '.!?:;。！？|*#>"“(\n'
+_NUMBER = re.compile(r"(?:(?<![\w.,)\]])[-−])?\d+(?:[.,'’]\d+)*")
+_GROUPING_SPACES = {0x00A0: "'", 0x202F: "'"}
+_GROUPED = re.compile(r"(\d{1,3})((?:[.,'’]\d{3})+)(?:[.,](\d{1,2}|\d{4,}))?")
+_SENTENCE_END = '.!?:;。！？|*#>"“(-–—•\n'
 
 
 def count_words(text: str) -> int:
     """Count words, taking two Chinese or Japanese characters for one word."""
-    words = len(text.split())
-    return words if text.isascii() else words + len(_CJK_CHAR.findall(text)) // 2
+    if text.isascii():
+        return len(text.split())
+    rest, characters = _CJK_CHAR.subn(" ", text)
+    return len(rest.split()) + (characters + 1) // 2
 
 
 def words(text: str) -> list[str]:
@@ -47,7 +50,9 @@ def numbers(text: str) -> list[str]:
 
     `1.234` and `1,234` are both read as 1234, since a text rarely says which of the two it means.
     """
-    return [_plain(found) for found in _NUMBER.findall(unicodedata.normalize("NFKC", text).replace("\u202f", "\u00a0"))]
+    # NFKC would make plain spaces of those that group digits.
+    grouped = text.translate(_GROUPING_SPACES)
+    return [_plain(found) for found in _NUMBER.findall(unicodedata.normalize("NFKC", grouped))]
 
 
 def _plain(number: str) -> str:
@@ -58,10 +63,11 @@ def _plain(number: str) -> str:
         whole = grouped[1] + "".join(c for c in grouped[2] if c.isdigit())
         digits = f"{whole}.{grouped[3]}" if grouped[3] else whole
     else:
-        digits = re.sub(r"[,'’\s]", ".", digits)
+        digits = re.sub(r"[,'’]", ".", digits)
     if digits.count(".") == 1:
         digits = digits.rstrip("0").rstrip(".")
-    return sign + (digits.lstrip("0") or "0")
+    digits = re.sub(r"\A0+(?=\d)", "", digits)
+    return digits if digits == "0" else sign + digits
 
 
 def names(text: str) -> list[str]:

@@ -29,11 +29,13 @@ def as_table(report: Report) -> RenderableType:
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in report.by or ("",):
-        table.add_column(name, overflow="ellipsis", no_wrap=True, min_width=5)
+        table.add_column(name, min_width=10 if name == "day" else 5)
     for name in ("calls", "tries", "amp", "hits", "in", "out", "cost $", "saved $", "est", "unpr", "err"):
         table.add_column(name, justify="right", no_wrap=True)
     for line in report.lines:
-        table.add_row(*(Text(_label(value)) for value in line.key), *_figures(line))
+        # The cell does not wrap but its column may shrink: long labels give way to figures.
+        labels = (Text(_label(value), no_wrap=True, overflow="ellipsis") for value in line.key)
+        table.add_row(*labels, *_figures(line))
     table.add_section()
     table.add_row("total", *[""] * (len(report.by) - 1), *_figures(report.total), style="bold")
     return Group(table, *(Text(note) for note in notes(report)))
@@ -43,6 +45,11 @@ def notes(report: Report) -> list[str]:
     """Say what the figures mean and what is missing from them."""
     total = report.total
     said = [f"saved against: {report.baseline} ({total.compared} of {total.calls} calls could be compared)"]
+    if total.would_save_usd is not None:
+        said.append(
+            f"observed only: {total.observed} calls, which would have cost about ${total.would_save_usd:.6f} less "
+            "(an estimate: cheap answers were not asked for, so none was checked)"
+        )
     if total.unpriced:
         said.append(f"{total.unpriced} attempts have no known price and are missing from the cost")
     if total.estimated:
@@ -89,6 +96,8 @@ def _fields(line: Line) -> dict[str, Any]:
         "cost_usd": f"{line.cost_usd:f}",
         "saved_usd": None if line.saved_usd is None else f"{line.saved_usd:f}",
         "compared_calls": line.compared,
+        "observed_calls": line.observed,
+        "would_save_usd": None if line.would_save_usd is None else f"{line.would_save_usd:f}",
         "estimated": line.estimated,
         "unpriced": line.unpriced,
         "errors": line.errors,

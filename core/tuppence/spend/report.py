@@ -35,6 +35,7 @@ DIMENSIONS: Mapping[str, str] = {
 
 _ADDITIVE = (
     "attempts", "hits", "errors", "input_tokens", "output_tokens", "estimated", "unpriced", "pico_usd", "saved_pico",
+    "observed", "would_save_pico",
 )  # fmt: skip
 _INPUT = "input + cache_read + cache_write_5m + cache_write_1h + audio_input + audio_cache_read + media_input"
 _OUTPUT = "output + audio_output + media_output"
@@ -64,6 +65,10 @@ class Line:
     pico_usd: PicoUSD
     compared: int
     """Calls that a saving is known for."""
+    observed: int
+    """Calls that were only observed, and whose optimised cost could be estimated."""
+    would_save_pico: PicoUSD
+    """An estimate of what these observed calls would have cost less."""
     saved_pico: PicoUSD
     """Baseline of the answers in this group less the cost of its attempts, over the compared calls: lines add
     up.
@@ -77,6 +82,11 @@ class Line:
     def saved_usd(self) -> Decimal | None:
         """Saving in dollars, below 0 where more was paid; None where no call could be compared."""
         return usd(self.saved_pico) if self.compared else None
+
+    @property
+    def would_save_usd(self) -> Decimal | None:
+        """Estimated saving that observed calls let pass; None where none was observed."""
+        return usd(self.would_save_pico) if self.observed else None
 
     @property
     def amplification(self) -> float:
@@ -104,13 +114,11 @@ def report(
     since: datetime | None = None,
     until: datetime | None = None,
     where: Mapping[str, str] | None = None,
-    baseline: str | None = None,
 ) -> Report:
     """Add up the attempts of the ledger at `path` that started in [since, until) and carry all the tags of
     `where`.
 
-    Times without a zone are UTC. `baseline` is the tier whose cost the policy recorded as the baseline; it
-    names the savings. Raises `LedgerError` for an unknown dimension or a file that is not a ledger.
+    Times without a zone are UTC. Raises `LedgerError` for an unknown dimension or a file that is not a ledger.
     """
     unknown = [name for name in by if name not in DIMENSIONS]
     if unknown:
@@ -125,13 +133,19 @@ def report(
             connection.execute(COMPARED.format(condition=condition), values)
             lines = _lines(connection, by, condition, values)
             total = _total(connection, lines, condition, values)
+            baseline = _baseline(connection, condition, values)
     except sqlite3.Error as error:
         raise LedgerError(f"the ledger {path} cannot be read ({error})") from error
     lines.sort(key=lambda line: (_day(line, by), -line.pico_usd, tuple(value or "" for value in line.key)))
-    against = f"tier {baseline!r}" if baseline else "the policy's strongest tier"
-    return Report(
-        tuple(by), tuple(lines) if by else (), total, f"every call on {against} alone", tuple(spill.found(path))
-    )
+    return Report(tuple(by), tuple(lines) if by else (), total, baseline, tuple(spill.found(path)))
+
+
+def _baseline(connection: sqlite3.Connection, condition: str, values: Sequence[str | int]) -> str:
+    query = f"SELECT DISTINCT baseline FROM attempts WHERE {condition} AND baseline <> '' ORDER BY 1"
+    names = [repr(name) for (name,) in connection.execute(query, values)]
+    if not names:
+        return "every call on the policy's strongest tier alone"
+    return f"every call on tier {' or '.join(names)} alone" + (", as its policy says" if len(names) > 1 else "")
 
 
 def _day(line: Line, by: Sequence[str]) -> str:
@@ -175,11 +189,14 @@ def _lines(
             COUNT(*) FILTER (WHERE status = 'estimated'),
             COUNT(*) FILTER (WHERE pico_usd IS NULL),
             COUNT(DISTINCT compared.call_id),
+            COUNT(would_pico) FILTER (WHERE pico_usd IS NOT NULL),
             {_sum(_INPUT, "outcome <> 'hit'")}, '[]',
             {_sum(_OUTPUT, "outcome <> 'hit'")}, '[]',
             {_money("pico_usd", "TRUE")},
             {_money("pico_usd", "compared.call_id IS NOT NULL")},
-            {_money("baseline_pico", "attempts.id = compared.answer")}
+            {_money("baseline_pico", "attempts.id = compared.answer")},
+            {_money("pico_usd", "would_pico IS NOT NULL")},
+            {_money("would_pico", "pico_usd IS NOT NULL")}
         FROM attempts LEFT JOIN compared ON compared.call_id = attempts.call_id
         WHERE {condition}
         {grouped}
@@ -196,13 +213,13 @@ def _total(connection: sqlite3.Connection, lines: Sequence[Line], condition: str
 
 
 def _line(key: tuple[str | None, ...], figures: tuple[Any, ...]) -> Line:
-    calls, attempts, hits, errors, estimated, unpriced, compared, *parts = figures
+    calls, attempts, hits, errors, estimated, unpriced, compared, observed, *parts = figures
     sums = [_joined(*parts[i : i + 3]) for i in range(0, len(parts), 3)]
-    tokens_in, tokens_out, pico, compared_pico, baseline_pico = sums
+    tokens_in, tokens_out, pico, compared_pico, baseline_pico, observed_pico, would_pico = sums
     return Line(
         key=key, calls=calls, attempts=attempts, hits=hits, errors=errors, input_tokens=tokens_in,
         output_tokens=tokens_out, estimated=estimated, unpriced=unpriced, pico_usd=pico, compared=compared,
-        saved_pico=baseline_pico - compared_pico,
+        saved_pico=baseline_pico - compared_pico, observed=observed, would_save_pico=observed_pico - would_pico,
     )  # fmt: skip
 
 

@@ -112,6 +112,8 @@ _NOTHING = Usage()
 
 def merged(a: tuple[tuple[str, int], ...], b: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
     """Add two lists of named counts, sorted by name, without the zeros."""
+    if not any(qty for _, qty in (*a, *b)):
+        return ()
     total: Counter[str] = Counter()
     for name, qty in (*a, *b):
         total[name] += qty

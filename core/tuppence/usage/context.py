@@ -23,6 +23,7 @@ _PROCESSING: dict[str, Processing] = {
     "auto": "standard",
     "on_demand": "standard",
     "normal": "standard",
+    "paid": "standard",
     "unspecified": "standard",
     "sync": "standard",
     "realtime": "standard",
@@ -38,6 +39,7 @@ _PROCESSING: dict[str, Processing] = {
 _TIER_KEYS = ("service_tier", "serviceTier", "traffic_type", "trafficType")
 _FLAGS = ("batch", "fast", "flex", "priority")
 _ANYWHERE = frozenset({"global", "default", "unspecified", "none", "not_available", "any", ""})
+_BOUND_ENDPOINTS = frozenset({"regional", "multi_region"})
 _NOT_A_TOOL = re.compile(r"_(requests?|calls?|queries|query|count|uses?)$")
 _TOOLS = {
     "web_searches": "web_search",
@@ -61,7 +63,7 @@ _TOOLS = {
 _TOOL_KEYS = frozenset({
     "web_search", "web_searches", "web_search_requests", "web_search_calls", "web_search_queries",
     "num_web_searches", "web_search_preview", "web_search_preview_calls", "search_queries", "grounded_prompts",
-    "google_search", "google_search_queries", "file_search", "file_search_calls", "code_interpreter",
+    "google_search", "google_search_queries", "grounding", "file_search", "file_search_calls", "code_interpreter",
     "code_execution", "code_execution_requests", "web_fetch_requests",
 })  # fmt: skip
 _TOOL_GROUPS = ("calls", "tool_calls", "tools", "server_tool_use", "tool_usage", "server_tools")
@@ -89,11 +91,15 @@ def read_processing(payloads: Iterable[Any], context: Mapping[str, Any]) -> Proc
     if context:
         keys = ("processing", *_TIER_KEYS, "tier", "speed")
         asked = [processing_named(v) for key in keys if (v := field(context, key))]
-        asked += [processing_named(flag) for flag in _FLAGS if field(context, flag) is True]
+        asked += [processing_named(flag) for flag in _FLAGS if _is_true(field(context, flag))]
     for decisive in ("batch", "fast"):
         if decisive in (*told, *asked, *speeds):
             return processing_named(decisive)
     return next((name for name in (*(told or asked), *speeds) if name != "standard"), "standard")
+
+
+def _is_true(value: Any) -> bool:
+    return value is True or str(value).lower() == "true"
 
 
 def keeps_for_an_hour(context: Mapping[str, Any]) -> bool:
@@ -117,7 +123,7 @@ def read_geo(payload: Any, context: Mapping[str, Any]) -> str | None:
     value = told if told is not None else field(
         context, "geo", "inference_geo", "data_residency", "residency", "region", "location"
     )  # fmt: skip
-    if value is True:
+    if value is True or str(field(context, "endpoint")).lower().replace("-", "_") in _BOUND_ENDPOINTS:
         return "regional"
     if value is None or value is False or str(value).lower() in _ANYWHERE:
         return None
@@ -146,8 +152,8 @@ def read_calls(payload: Any, shown: Iterable[str], context: Mapping[str, Any]) -
     for key, value in context.items():
         if key in _TOOL_GROUPS:
             asked.update(dict(_tools_in(value)))
-        elif key in _TOOL_KEYS and not isinstance(value, bool) and isinstance(value, int | float):
-            asked[tool_named(key)] += count(context, key)
+        elif key in _TOOL_KEYS and (value is True or isinstance(value, int | float)):
+            asked[tool_named(key)] += 1 if value is True else count(context, key)
     best |= asked
     return tuple(sorted((name, qty) for name, qty in best.items() if qty and name not in _FREE_TOOLS))
 

@@ -13,7 +13,7 @@ from typing import Any
 from tuppence.errors import UsageError
 from tuppence.usage import context as ctx
 from tuppence.usage.buckets import Usage
-from tuppence.usage.fields import field, has
+from tuppence.usage.fields import field, has, plain
 from tuppence.usage.from_anthropic import read_converse, read_messages
 from tuppence.usage.from_gemini import read_generate_content
 from tuppence.usage.from_openai import read_chat, read_langchain, read_responses
@@ -37,20 +37,21 @@ def read_usage(api: str, payload: Mapping[str, Any] | object, context: Mapping[s
     if reader is None:
         known = ", ".join(sorted(_READERS))
         raise UsageError(f"unknown usage api {api!r}; use one of {known}, or 'raw' to go by the payload's fields")
-    inner = _usage_in(payload)
+    told_in = _usage_in(payload)
+    inner = plain(told_in)
     gpu_ms = ctx.read_gpu_ms(extra) or (ctx.read_gpu_ms(inner) if name in _GPU_TIMED else 0)
     usage = Usage() if gpu_ms and name in _GPU_TIMED and not _is_usage(inner) else reader(inner)
-    told = ctx.read_processing((inner,) if inner is payload else (inner, payload), extra)
+    told = ctx.read_processing((inner,) if told_in is payload else (inner, payload), extra)
     hourly = usage.cache_write_5m if ctx.keeps_for_an_hour(extra) and not usage.cache_write_1h else 0
-    found = {
+    settled: dict[str, Any] = {
         "processing": told if usage.processing == "standard" else usage.processing,
         "geo": ctx.read_geo(inner, extra),
-        "calls": ctx.read_calls(inner, _tools_shown(payload), extra),
+        "calls": ctx.read_calls(inner, () if told_in is payload else _tools_shown(payload), extra),
         "gpu_ms": gpu_ms,
         "cache_write_5m": usage.cache_write_5m - hourly,
         "cache_write_1h": usage.cache_write_1h + hourly,
     }
-    changed = {key: value for key, value in found.items() if value != getattr(usage, key)}
+    changed = {key: value for key, value in settled.items() if value != getattr(usage, key)}
     return replace(usage, **changed) if changed else usage
 
 
@@ -101,6 +102,7 @@ _READERS: dict[str, Reader] = {
     **dict.fromkeys(_GPU_TIMED, read_chat),
     "responses": read_responses,
     "realtime": read_responses,
+    "transcriptions": read_responses,
     "messages": read_messages,
     "anthropic": read_messages,
     "converse": read_converse,

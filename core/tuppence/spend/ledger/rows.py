@@ -8,6 +8,7 @@ lose an attempt.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections.abc import Iterable, Mapping
@@ -18,13 +19,15 @@ from tuppence.attempts import Attempt, Result
 from tuppence.errors import LedgerError
 from tuppence.request import Tags
 
+log = logging.getLogger("tuppence.ledger")
+
 Row = tuple[Any, ...]
 
 SCHEMA = 1
 """`PRAGMA user_version` of the tables below."""
 
 # ANY holds money: an INTEGER of pico-USD where it fits int64, its decimal digits as TEXT where it does not
-# (one attempt above 9.2 million USD), NULL where the price is unknown.
+# (one attempt above 9.2 million USD), NULL where the price is unknown; a float, which sums would round, is refused.
 ATTEMPT_COLUMNS: Mapping[str, str] = {
     "call_id": "TEXT NOT NULL",
     "n": "INTEGER NOT NULL",
@@ -35,7 +38,7 @@ ATTEMPT_COLUMNS: Mapping[str, str] = {
     "cause": "TEXT NOT NULL",
     "outcome": "TEXT NOT NULL",
     "status": "TEXT NOT NULL",
-    "pico_usd": "ANY",
+    "pico_usd": "ANY CHECK (typeof(pico_usd) <> 'real')",
     "price_version": "TEXT",
     "input": "INTEGER NOT NULL",
     "cache_read": "INTEGER NOT NULL",
@@ -51,7 +54,8 @@ ATTEMPT_COLUMNS: Mapping[str, str] = {
     "processing": "TEXT",
     "score": "REAL",
     "error": "TEXT",
-    "baseline_pico": "ANY",
+    "baseline_pico": "ANY CHECK (typeof(baseline_pico) <> 'real')",
+    "would_pico": "ANY CHECK (typeof(would_pico) <> 'real')",
     "mode": "TEXT",
     "user": "TEXT",
     "endpoint": "TEXT",
@@ -61,6 +65,7 @@ ATTEMPT_COLUMNS: Mapping[str, str] = {
     "workflow": "TEXT",
     "tags": "TEXT",
     "policy_version": "TEXT",
+    "baseline": "TEXT",
     "extra": "TEXT",
 }
 FEEDBACK_COLUMNS: Mapping[str, str] = {
@@ -117,8 +122,12 @@ class Batch:
         for item in items:
             if isinstance(item, Feedback):
                 self.rows["feedback"].append((item.call_id, item.at_us, item.score))
-            else:
+                continue
+            try:
                 self.rows["attempts"] += attempt_rows(item)
+            except (AttributeError, TypeError, ValueError) as error:
+                # One result that is none must not take those beside it along.
+                log.error("a call cannot be written into the ledger (%r): %.500r", error, item.attempts)
 
 
 def attempt_rows(result: Result) -> list[Row]:
@@ -127,6 +136,7 @@ def attempt_rows(result: Result) -> list[Row]:
     tags = result.tags
     mode = result.decision.mode
     policy = result.decision.policy_version
+    baseline = result.decision.baseline
     get = tags.get
     named = (get("user"), get("endpoint"), get("task"), get("tenant"), get("session"), get("workflow"))
     rest = None if _TAG_COLUMNS.issuperset(tags) else _other_tags(tags)
@@ -145,8 +155,8 @@ def attempt_rows(result: Result) -> list[Row]:
                 a.tier, a.model, a.cause, a.outcome, a.status, a.pico_usd, a.price_version,
                 u.input, u.cache_read, u.cache_write_5m, u.cache_write_1h, u.audio_input, u.audio_cache_read,
                 media_in, u.output, u.audio_output, media_out, u.reasoning, u.processing,
-                a.score, a.error and a.error[:ERROR_CHARS], a.baseline_pico,
-                mode, *named, rest, policy, extra,
+                a.score, a.error and a.error[:ERROR_CHARS], a.baseline_pico, a.would_pico,
+                mode, *named, rest, policy, baseline, extra,
             )
         )  # fmt: skip
     return rows
@@ -199,9 +209,11 @@ def _fitted(kind: str, value: Any) -> Any:
     try:
         if kind.startswith("REAL"):
             return float(value) if math.isfinite(value) else None
-        number = int(value)
-        if kind == "ANY":
+        if kind.startswith("ANY"):
+            # Digits come back from a spill file; a float would be taken for exact by every sum.
+            number = int(value) if isinstance(value, str) else round(value)
             return number if abs(number) <= INT64_MAX else str(number)
+        number = int(value)
         return number if abs(number) <= COUNT_MAX else None
     except (TypeError, ValueError, OverflowError):
         return None

@@ -19,13 +19,13 @@ import platformdirs
 from tuppence.attempts import Result
 from tuppence.errors import LedgerError
 from tuppence.spend.ledger import spill
-from tuppence.spend.ledger.rows import TABLES, UNIQUE, Batch, Feedback, Row, repaired
+from tuppence.spend.ledger.rows import TABLES, UNIQUE, Batch, Feedback, Row, log, repaired
 from tuppence.spend.ledger.schema import OPEN_WAIT_S, connect, is_busy
-from tuppence.spend.ledger.writer import Writer, log
+from tuppence.spend.ledger.writer import Writer
 
 # Rows a statement, largest first. One statement gives up the interpreter lock once, whatever its rows: row by
 # row, a writer beside a busy thread waits a switch interval (5 ms) for each.
-STATEMENT_ROWS = (64, 8, 1)
+STATEMENT_ROWS = (256, 32, 4, 1)
 # Rows a transaction: a long backlog must not keep other processes out for seconds.
 TRANSACTION_ROWS = 4096
 

@@ -8,7 +8,6 @@ rows that cannot be stored stay in memory and are tried again, and at the end th
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import sys
 import threading
@@ -20,9 +19,7 @@ from weakref import WeakSet
 
 from tuppence.attempts import Result
 from tuppence.errors import LedgerError
-from tuppence.spend.ledger.rows import Batch, Feedback
-
-log = logging.getLogger("tuppence.ledger")
+from tuppence.spend.ledger.rows import Batch, Feedback, log
 
 # How long the thread waits for another process's transaction before it lets go of the ledger and backs off.
 BUSY_WAIT_S = 1.0
@@ -221,9 +218,12 @@ class Writer:
 
 _writers: WeakSet[Writer] = WeakSet()
 _forking: list[Writer] = []
+# Two threads may fork at the same time.
+_fork = threading.Lock()
 
 
 def _before_fork() -> None:
+    _fork.acquire()
     _forking[:] = _writers
     for writer in _forking:
         writer.before_fork()
@@ -232,11 +232,13 @@ def _before_fork() -> None:
 def _after_fork_in_parent() -> None:
     while _forking:
         _forking.pop().after_fork_in_parent()
+    _fork.release()
 
 
 def _after_fork_in_child() -> None:
     while _forking:
         _forking.pop().after_fork_in_child()
+    _fork.release()
 
 
 def _at_exit() -> None:

@@ -1,0 +1,90 @@
+"""`tuppence report`: what the ledger says."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tuppence.cli import terminal
+from tuppence.cli.terminal import Format
+
+if TYPE_CHECKING:
+    from tuppence.spend import Report
+
+_AGO = re.compile(r"(\d{1,6})\s*([mhdw])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_HOW = (
+    "A ledger is written by every model that has one: ChatTuppence(..., ledger=True), TuppenceLLM(..., ledger=True),\n"
+    "or a path in place of True. Make a call, then ask again; --ledger FILE or TUPPENCE_LEDGER names another file.\n"
+)
+
+
+def moment(text: str, *, now: datetime | None = None) -> datetime:
+    """Read `7d`, `24h`, `2026-11-01` or `2026-11-01T09:30`; without a zone it is UTC."""
+    ago = _AGO.fullmatch(text.strip())
+    if ago is not None:
+        return (now or datetime.now(UTC)) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no time: give how long ago (7d, 24h) or a date (2026-11-01, 2026-11-01T09:30)"
+        ) from None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _tag(name: str) -> typer.models.OptionInfo:
+    return typer.Option(f"--{name}", help=f"Only calls tagged with this {name}.", rich_help_panel="Which calls")  # type: ignore[no-any-return]
+
+
+def report(
+    ledger: Annotated[Path | None, typer.Option(help="The ledger; by default this user's own.")] = None,
+    by: Annotated[str, typer.Option(help="Group by day, tier, model, cause or a tag; several with commas.")] = "tier",
+    since: Annotated[
+        str | None, typer.Option(help="From when: 7d, 24h, 2026-11-01.", rich_help_panel="Which calls")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Until when, not included.", rich_help_panel="Which calls")] = None,
+    user: Annotated[str | None, _tag("user")] = None,
+    endpoint: Annotated[str | None, _tag("endpoint")] = None,
+    task: Annotated[str | None, _tag("task")] = None,
+    tenant: Annotated[str | None, _tag("tenant")] = None,
+    session: Annotated[str | None, _tag("session")] = None,
+    workflow: Annotated[str | None, _tag("workflow")] = None,
+    format: Annotated[Format, typer.Option(help="How to spell it.")] = Format.table,  # noqa: A002 - the option's name
+    output: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
+) -> None:
+    """Show what was spent, on what, and what it saved."""
+    from tuppence import spend
+
+    tags = {
+        "user": user, "endpoint": endpoint, "task": task, "tenant": tenant, "session": session, "workflow": workflow,
+    }  # fmt: skip
+    where = {name: value for name, value in tags.items() if value is not None}
+    path = ledger or spend.default_path()
+    if not path.exists():
+        terminal.complain(f"there is no ledger at {path} yet.\n{_HOW}".rstrip())
+        raise typer.Exit(1)
+    found = spend.report(
+        path, by=[part.strip() for part in by.split(",") if part.strip()], where=where,
+        since=None if since is None else moment(since), until=None if until is None else moment(until),
+    )  # fmt: skip
+    if not found.total.attempts and not found.total.hits:
+        narrowed = bool(where or since or until)
+        why = "no call that you asked for: widen --since, --until or the tags" if narrowed else f"no calls yet.\n{_HOW}"
+        terminal.complain(f"the ledger {path} holds {why}".rstrip())
+    _show(found, format, output)
+
+
+def _show(found: Report, format: Format, output: Path | None) -> None:  # noqa: A002
+    from tuppence import spend
+
+    if format is Format.csv:
+        terminal.out(spend.as_csv(found), output)
+    elif format is Format.json:
+        terminal.out(f"{spend.as_json(found)}\n", output)
+    else:
+        terminal.show(spend.as_table(found), file=output)

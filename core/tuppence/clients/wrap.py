@@ -1,0 +1,94 @@
+"""`wrap`: an SDK client that asks the cheapest tier whose answer is good enough, and is still that client.
+
+The wrapped client is a copy of the same class whose `post` method goes through the flow; the one that was given
+stays as it is. What is no chat, response, message or embedding passes through untouched.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeVar
+
+from tuppence.assembly import CacheOption, LedgerOption, open_cache, open_ledger
+from tuppence.checks import default_check
+from tuppence.clients.desk import AUTO, Desk, Setup
+from tuppence.clients.sdk import is_async, resources_of
+from tuppence.clients.tiers import Prices, Tiers, addresses_digest, ladder, price_book, unwrapped
+from tuppence.effects import Check, Route
+from tuppence.errors import ConfigError
+from tuppence.policy import Mode, OnExhausted, Policy, Retries
+from tuppence.tiers import Tier
+
+__all__ = ["AUTO", "wrap"]
+
+C = TypeVar("C")
+
+_DEFAULT_CHECK = default_check()
+# Stands for the model that each call names, where there are no tiers.
+_NO_TIERS = (Tier("none"),)
+
+
+def wrap(
+    client: C, *, tiers: Tiers | None = None, route: Route | None = None, guards: Sequence[Route] = (),
+    check: Check | None = _DEFAULT_CHECK, threshold: float = 0.5, cache: CacheOption = None,
+    ledger: LedgerOption = True, retries: Retries | int | None = None,
+    max_usd_per_call: Decimal | str | float | None = None, on_exhausted: OnExhausted = "best_draft",
+    mode: Mode = "optimise", version: str = "", prices: Prices = None,
+) -> C:  # fmt: skip
+    """Return `client` with a policy: `wrap(openai.OpenAI(), tiers=["gpt-4o-mini", "gpt-4o"])`.
+
+    `tiers`, cheapest first, are model names, `via(other_client, model)`, `Tier`s and functions, or names to such.
+    Then `model="auto"` leaves the choice to the policy, a tier's name asks that tier alone, and any other model is
+    asked as it is; every call is accounted. Without tiers each call's model is its only tier.
+
+    The SDK's own retries are off in tracked calls: `retries` says how often. Exceptions are the SDK's. `result_of`
+    tells how an answer came about. Raises `ConfigError` for options that cannot work.
+    """
+    if unwrapped(client) is not client:
+        raise ConfigError("the client is wrapped already: wrap the SDK's own client, once for each policy")
+    book = price_book(prices)
+    made = _NO_TIERS if tiers is None else ladder(tiers, client, book)
+    policy = Policy(
+        tiers=made, route=route, guards=tuple(guards), check=check, threshold=threshold, cache=open_cache(cache),
+        retries=_retries(retries), max_usd_per_call=_amount(max_usd_per_call), on_exhausted=on_exhausted, mode=mode,
+        surface="sdk", version="/".join(filter(None, (version, addresses_digest(made)))),
+    )  # fmt: skip
+    setup = Setup(policy, tiers is not None, book, open_ledger(ledger))
+    return _attached(client, Desk(client, setup))
+
+
+def _attached(client: C, desk: Desk) -> C:
+    """Return a copy of `client` that posts at `desk`; it shares the connections."""
+    twin: Any = copy.copy(client)
+    for name in resources_of(client):
+        twin.__dict__.pop(name, None)
+    twin.post = desk.apost if is_async(client) else desk.post
+
+    def with_options(**options: Any) -> Any:
+        other = client.copy(**options)  # type: ignore[attr-defined]
+        return _attached(other, desk.beside(other))
+
+    twin.copy = twin.with_options = with_options
+    wrapped: C = twin
+    return wrapped
+
+
+def _retries(option: Retries | int | None) -> Retries:
+    if isinstance(option, bool):
+        raise ConfigError(f"retries is {option!r}: give a number, Retries(...), or None for the default")
+    if isinstance(option, int):
+        return Retries(per_tier=option)
+    return Retries() if option is None else option
+
+
+def _amount(option: Decimal | str | float | None) -> Decimal | None:
+    if option is None or isinstance(option, Decimal):
+        return option
+    try:
+        return Decimal(str(option))
+    except InvalidOperation:
+        raise ConfigError(
+            f"max_usd_per_call is {option!r}: give an amount of dollars such as '0.01', or None"
+        ) from None

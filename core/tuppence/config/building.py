@@ -1,0 +1,178 @@
+"""Make routes, guards, checks and stores of what a file says. Every fault is told at its place in the file.
+
+What the pieces do is theirs to say; nothing here decides a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import reduce
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from tuppence import checks, routes
+from tuppence.cache import ExactCache, MemoryStore, SqliteStore
+from tuppence.checks.compose import Composable as ComposableCheck
+from tuppence.config.faults import did_you_mean, path
+from tuppence.config.references import imported
+from tuppence.config.schema import CacheSettings, CheckSettings, GuardSettings, RouteSettings, Strict
+from tuppence.config.source import Fault, Loc
+from tuppence.effects import Check, Route
+from tuppence.errors import ConfigError
+from tuppence.routes.compose import Composable as ComposableRoute
+from tuppence.tiers import Tier
+
+T = TypeVar("T")
+
+STRONGEST = "strongest"
+"""The last tier, whatever its name."""
+
+
+class Misbuilt(Exception):
+    """A part that cannot be built; carries the fault."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+def route_of(settings: RouteSettings, loc: Loc) -> Route:
+    """Build a route; raises `Misbuilt`."""
+    name, value = settings.chosen
+    here = (*loc, name)
+    if name in ("first_of", "within"):
+        parts = [route_of(part, (*here, index)) for index, part in enumerate(value)]
+        return _made(here, lambda: reduce(routes.Either if name == "first_of" else routes.Then, parts))
+    if name == "sticky":
+        inner = route_of(value.route, (*here, "route"))
+        return _made(here, lambda: routes.sticky(inner, **_given(value, "max_sessions")))
+    if name == "by_task":
+        tasks = {
+            task: routes.TaskPolicy(None if one.start == STRONGEST else one.start, one.threshold)
+            for task, one in value.items()
+        }
+        return _made(here, lambda: routes.by_task(tasks))
+    if name == "custom":
+        return _custom_route(value, here)
+    return _made(here, lambda: _simple_route(name, value))
+
+
+def _simple_route(name: str, value: Any) -> Route:
+    if name == "start_at":
+        return routes.start_at(value)
+    if name == "by_keywords":
+        return routes.by_keywords(value)
+    if name == "by_complexity":
+        return routes.by_complexity(**_given(value, "bands"))
+    return routes.by_size(**_given(value, "small_words", "large_words"))
+
+
+def _custom_route(reference: str, loc: Loc) -> Route:
+    found = _imported(reference, loc)
+    return cast(Route, found) if isinstance(found, ComposableRoute) else _made(loc, lambda: routes.custom(found))
+
+
+def guard_of(settings: GuardSettings, loc: Loc) -> Route:
+    """Build a guard; raises `Misbuilt`."""
+    name, value = settings.chosen
+    here = (*loc, name)
+    if name == "only":
+        return routes.only(*value)
+    if name == "custom":
+        return _custom_route(value, here)
+    given = _given(value, "private", "public")
+    if value.classify is not None:
+        given["classify"] = _imported(value.classify, (*here, "classify"))
+    return _made(here, lambda: routes.by_data_class(**given))
+
+
+def check_of(settings: CheckSettings, loc: Loc, tiers: Mapping[str, Tier]) -> Check:
+    """Build a check whose judges are those of `tiers`; raises `Misbuilt`."""
+    name, value = settings.chosen
+    here = (*loc, name)
+    if name in ("all", "any"):
+        parts = [check_of(part, (*here, index), tiers) for index, part in enumerate(value)]
+        return reduce(checks.And if name == "all" else checks.Or, parts)
+    if name == "custom":
+        found = _imported(value, here)
+        return cast(Check, found) if isinstance(found, ComposableCheck) else checks.custom(found)
+    if name == "agrees_with":
+        return checks.agrees_with(tiers[value])
+    if name == "judged_by":
+        return checks.judged_by(tiers[value.tier], **_given(value, "rubric", "params"))
+    if name == "self_confidence":
+        return _made(here, lambda: checks.self_confidence(**_given(value, "field", "out_of")))
+    if name == "matches_schema":
+        model = None if value.model is None else _imported(value.model, (*here, "model"))
+        return _made(here, lambda: checks.matches_schema(value.json_schema if model is None else model))
+    if name == "default":
+        return checks.default_check()
+    plain: Callable[[], Check] = getattr(checks, name)
+    return plain()
+
+
+def tiers_named(settings: RouteSettings | GuardSettings | CheckSettings, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    """Find every tier that a route, guard or check names, and where."""
+    name, value = settings.chosen
+    here = (*loc, name)
+    if name in ("first_of", "within", "all", "any"):
+        for index, part in enumerate(value):
+            yield from tiers_named(part, (*here, index))
+    elif name == "sticky":
+        yield from tiers_named(value.route, (*here, "route"))
+    elif name in ("start_at", "agrees_with"):
+        yield here, value
+    elif name == "only":
+        yield from (((*here, index), tier) for index, tier in enumerate(value))
+    elif name == "judged_by":
+        yield (*here, "tier"), value.tier
+    elif name == "by_keywords":
+        yield from (((*here, keyword), tier) for keyword, tier in value.items())
+    elif name == "by_task":
+        for task, one in value.items():
+            if one.start not in (None, STRONGEST):
+                yield (*here, task, "start"), one.start
+
+
+def unknown_tier(loc: Loc, name: str, known: list[str]) -> Fault:
+    return Fault(
+        loc,
+        f"{path(loc)} names tier {name!r}, which there is not: {did_you_mean(name, known)}there are {', '.join(known)}",
+    )
+
+
+def cache_of(settings: CacheSettings, folder: Path) -> ExactCache | None:
+    """Open the cache; a path is relative to the file's folder. Raises `CacheError` where it cannot be opened."""
+    if settings.store == "off":
+        return None
+    room = _given(settings, "max_entries")
+    if settings.store == "memory":
+        store: MemoryStore | SqliteStore = MemoryStore(**room)
+    else:
+        store = SqliteStore(folder / Path(settings.store).expanduser(), **room)
+    said = settings.model_fields_set - {"store", "max_entries"}
+    return ExactCache(store, **{name: getattr(settings, name) for name in said})
+
+
+def ledger_of(word: str, folder: Path) -> bool | Path:
+    """Say what a model's `ledger` option should be."""
+    return {"off": False, "default": True}.get(word, folder / Path(word).expanduser())
+
+
+def _given(settings: Strict, *names: str) -> dict[str, Any]:
+    """Take the settings that the file states, so that the pieces' own defaults hold for the rest."""
+    return {name: value for name in names if (value := getattr(settings, name)) is not None}
+
+
+def _imported(reference: str, loc: Loc) -> Any:
+    found = imported(reference, loc)
+    if isinstance(found, Fault):
+        raise Misbuilt(found)
+    return found
+
+
+def _made(loc: Loc, make: Callable[[], T]) -> T:
+    try:
+        return make()
+    except ConfigError as error:
+        raise Misbuilt(Fault(loc, f"{path(loc)}: {error}")) from error

@@ -1,0 +1,303 @@
+"""What a configuration file may say, as pydantic models. Shapes and ranges only: `building` says what it means."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from tuppence.config.values import (
+    Count,
+    Dollars,
+    Label,
+    Natural,
+    NotNegative,
+    Plain,
+    Positive,
+    Reference,
+    Score,
+    Seconds,
+)
+from tuppence.policy import Mode, OnExhausted
+from tuppence.request import Capability
+
+TierClass = Literal["openai", "anthropic", "openai_compatible", "vllm", "function"]
+
+
+class Strict(BaseModel):
+    """Refuses keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+
+
+class Nothing(Strict):
+    """A part without settings."""
+
+
+class TokenPrices(Strict):
+    """Dollars per million tokens, by kind of token."""
+
+    output: Dollars | None = None
+    cache_read: Dollars | None = None
+    cache_write_5m: Dollars | None = None
+    cache_write_1h: Dollars | None = None
+    audio_input: Dollars | None = None
+    audio_cache_read: Dollars | None = None
+    audio_output: Dollars | None = None
+
+
+class Buckets(TokenPrices):
+    input: Dollars
+
+
+class Price(TokenPrices):
+    """What a tier costs: by tokens, by the hour, or nobody knows."""
+
+    unpriced: bool = False
+    usd_per_hour: Dollars | None = None
+    input: Dollars | None = None
+    calls: dict[str, Dollars] | None = None
+    batch: Buckets | None = None
+    flex: Buckets | None = None
+    priority: Buckets | None = None
+    fast: Buckets | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word(cls, value: Any) -> Any:
+        return {"unpriced": True} if value == "unpriced" else value
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Price:
+        said = self.model_fields_set
+        if "unpriced" not in said and "usd_per_hour" not in said and not {"input", "output"} <= said:
+            raise ValueError("give input and output in dollars per million tokens, usd_per_hour, or the word unpriced")
+        if ("unpriced" in said or "usd_per_hour" in said) and len(said) > 1:
+            raise ValueError("usd_per_hour and unpriced stand alone: keep one way of pricing")
+        return self
+
+
+class Example(Strict):
+    """One turn that shows a tier what is wanted."""
+
+    user: str
+    assistant: str
+
+
+class AdditionSettings(Strict):
+    """Prompt text that only this tier gets."""
+
+    system: str = ""
+    examples: list[Example] = []
+
+
+class TierSettings(Strict):
+    """One rung of the ladder."""
+
+    name: Annotated[Label, Field(min_length=1)]
+    kind: TierClass = Field(alias="class")
+    model: Label = ""
+    provider: str | None = None
+    base_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    function: Reference | None = None
+    price: Price | None = None
+    timeout_s: Seconds | None = None
+    self_hosted: bool = False
+    capabilities: list[Capability] | None = None
+    context_tokens: Positive | None = None
+    additions: AdditionSettings | None = None
+    params: Plain = {}
+
+
+class OneOf(Strict):
+    """A part that is one of several kinds, named by its only key; a bare word is a kind without settings."""
+
+    what: ClassVar[str] = "part"
+    alternatives: ClassVar[str] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {value: {}}
+        return {k: {} if v is None else v for k, v in value.items()} if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> OneOf:
+        if len(self.model_fields_set) != 1:
+            named = ", ".join(sorted(self.model_fields_set)) or "none"
+            raise ValueError(f"a {self.what} has one name, this one has {named}{self.alternatives}")
+        return self
+
+    @property
+    def chosen(self) -> tuple[str, Any]:
+        """The name that stands in the file, and what it was given."""
+        (name,) = self.model_fields_set
+        return name, getattr(self, name)
+
+
+class SizeSettings(Strict):
+    small_words: Count | None = None
+    large_words: Count | None = None
+
+
+class ComplexitySettings(Strict):
+    bands: tuple[Score, Score] | None = None
+
+
+class TaskSettings(Strict):
+    start: str | None = None
+    threshold: Score | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word(cls, value: Any) -> Any:
+        return {"start": value} if isinstance(value, str) else value
+
+
+class StickySettings(Strict):
+    route: RouteSettings
+    max_sessions: Count | None = None
+
+
+class RouteSettings(OneOf):
+    """Which tier tries first."""
+
+    what: ClassVar[str] = "route"
+    alternatives: ClassVar[str] = ": put several under first_of (the first that has something to say) or within"
+
+    start_at: str | None = None
+    by_size: SizeSettings | None = None
+    by_keywords: dict[str, str] | None = None
+    by_task: dict[str, TaskSettings] | None = None
+    by_complexity: ComplexitySettings | None = None
+    sticky: StickySettings | None = None
+    first_of: Annotated[list[RouteSettings], Field(min_length=1)] | None = None
+    within: Annotated[list[RouteSettings], Field(min_length=1)] | None = None
+    custom: Reference | None = None
+
+
+class DataClassSettings(Strict):
+    private: list[str] | None = None
+    public: list[str] | None = None
+    classify: Reference | None = None
+
+
+class GuardSettings(OneOf):
+    """What no route may undo."""
+
+    what: ClassVar[str] = "guard"
+    alternatives: ClassVar[str] = ": make each an item of the list"
+
+    data_class: DataClassSettings | None = None
+    only: list[str] | None = None
+    custom: Reference | None = None
+
+
+class SchemaSettings(Strict):
+    json_schema: Plain | None = None
+    model: Reference | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> SchemaSettings:
+        if self.json_schema is not None and self.model is not None:
+            raise ValueError("json_schema and model both say what the answer must follow: keep one")
+        return self
+
+
+class ConfidenceSettings(Strict):
+    field: str | None = None
+    out_of: Seconds | None = None
+
+
+class JudgeSettings(Strict):
+    tier: str
+    rubric: str | None = None
+    params: Plain | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word(cls, value: Any) -> Any:
+        return {"tier": value} if isinstance(value, str) else value
+
+
+class CheckSettings(OneOf):
+    """What makes an answer good enough."""
+
+    what: ClassVar[str] = "check"
+    alternatives: ClassVar[str] = ": put several under all (the lowest score counts) or any (the highest)"
+
+    default: Nothing | None = None
+    not_empty: Nothing | None = None
+    not_refused: Nothing | None = None
+    not_truncated: Nothing | None = None
+    valid_tool_calls: Nothing | None = None
+    grounded: Nothing | None = None
+    sequence_probability: Nothing | None = None
+    matches_schema: SchemaSettings | None = None
+    self_confidence: ConfidenceSettings | None = None
+    agrees_with: str | None = None
+    judged_by: JudgeSettings | None = None
+    custom: Reference | None = None
+    all: Annotated[list[CheckSettings], Field(min_length=1)] | None = None
+    any: Annotated[list[CheckSettings], Field(min_length=1)] | None = None
+
+
+class CacheSettings(Strict):
+    """Where exact repeats are kept."""
+
+    store: Annotated[str, Field(min_length=1)] = "memory"
+    ttl_s: Seconds | None = None
+    max_entries: Positive | None = None
+    tool_turns: bool | None = None
+    sampled: bool | None = None
+    require_tenant: bool | None = None
+    wait_s: NotNegative | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            return {"store": "memory" if value else "off"}
+        return {"store": value} if isinstance(value, str) else value
+
+
+class RetrySettings(Strict):
+    per_tier: Natural | None = None
+    max_attempts: Positive | None = None
+    validation: Natural | None = None
+    base_s: NotNegative | None = None
+    cap_s: NotNegative | None = None
+    max_wait_s: NotNegative | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare(cls, value: Any) -> Any:
+        return {"per_tier": value} if isinstance(value, int) else value
+
+
+def _ledger_word(value: Any) -> Any:
+    return {True: "default", False: "off"}[value] if isinstance(value, bool) else value
+
+
+def _check_word(value: Any) -> Any:
+    """`check: off` accepts every answer; YAML's own word for nothing does too."""
+    return None if value in (False, "off") else value
+
+
+class Settings(Strict):
+    """A whole file."""
+
+    version: Label = ""
+    mode: Mode = "optimise"
+    tiers: Annotated[list[TierSettings], Field(min_length=1)]
+    route: RouteSettings | None = None
+    guards: list[GuardSettings] = []
+    check: Annotated[CheckSettings | None, BeforeValidator(_check_word)] = None
+    threshold: Score = 0.5
+    cache: CacheSettings | None = None
+    ledger: Annotated[str, BeforeValidator(_ledger_word), Field(min_length=1)] = "default"
+    retries: RetrySettings | None = None
+    max_usd_per_call: Annotated[Dollars, Field(gt=0)] | None = None
+    on_exhausted: OnExhausted = "best_draft"
