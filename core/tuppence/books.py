@@ -51,9 +51,9 @@ class Books:
         self._bill(tier, cause, "abandoned", usage, status, reply.latency_ms, reply.model)
 
     def failed(self, tier: Tier, cause: Cause, failure: Failed, request: Request) -> None:
-        """Write a failure down: providers do not bill what they refuse; after the first token it is an estimate."""
+        """Write a failure down: providers do not bill what they refuse, what they began is an estimate."""
         self.now += failure.latency_ms / 1000
-        started = bool(failure.text) or failure.kind == "timeout"
+        started = bool(failure.text) or failure.kind in ("timeout", "garbage")
         usage = estimated_usage(tier, request, failure.text) if started else NO_USAGE
         self._bill(tier, cause, "failed", usage, "estimated" if started else "exact", failure.latency_ms, None)
         self.last.error = f"{type(failure.error).__name__}: {failure.error}"[:200]

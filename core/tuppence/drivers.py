@@ -12,7 +12,20 @@ from contextlib import aclosing, closing
 from typing import Any
 
 from tuppence.attempts import Result
-from tuppence.effects import Abandoned, Ask, Broken, Call, Deliver, Effect, Lookup, Peek, Plan, Remember, Settle
+from tuppence.effects import (
+    Abandoned,
+    Ask,
+    Broken,
+    Call,
+    Declined,
+    Deliver,
+    Effect,
+    Lookup,
+    Peek,
+    Plan,
+    Remember,
+    Settle,
+)
 from tuppence.failures import is_control_flow
 from tuppence.ports import Chunk, Port
 from tuppence.request import Reply
@@ -146,6 +159,8 @@ class _Held:
     def finish(self, outcome: Any) -> Any:
         """Close the ask: say how much of it the user has, and keep what was held back."""
         self.ask = None
+        if type(outcome) is Declined:
+            return outcome
         outcome.delivered = self.delivered
         if type(outcome) is Reply:
             if not self.open:

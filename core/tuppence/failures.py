@@ -60,6 +60,9 @@ def _kind(error: BaseException) -> FailureKind:
     for part, kind in _BY_NAME:
         if any(part in name for name in names):
             return kind
+    if isinstance(error, TypeError) and "argument" in str(error):
+        # A parameter that this SDK's method does not know: the same call fails the same way for ever.
+        return "bad_request"
     if isinstance(error, TypeError | AttributeError | KeyError | IndexError):
         # What SDKs and frameworks raise when a 200 carries something that is not a completion.
         return "garbage"

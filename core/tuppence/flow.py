@@ -56,7 +56,11 @@ def plan(request: Request, policy: Policy) -> Plan[Result]:
         call.give_up(gone)
         yield from call.settle()
         raise
-    except Exception as error:
+    except GeneratorExit:
+        # Nobody is left to perform a closing effect.
+        raise
+    except BaseException as error:
+        # Ctrl-C in a check or route, too: what was bought by then is written down.
         call.result.reply, call.result.error = None, error
         yield from call.settle()
         raise

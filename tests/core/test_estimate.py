@@ -116,8 +116,8 @@ def test_every_step_shows_the_sum_that_makes_it() -> None:
     large = priced_leg("large", GPT_4O, Usage(input=1000, output=300), share="0.2")
     found = estimate([small, large], requests_per_day=50_000, cascade=True, cache_hit_rate="0.3")
     assert [f"{step.label}: {step.formula} = {dollars(step.usd)}" for step in found.steps] == [
-        "a request on small: 1,000 input x $0.15 / 1M + 300 output x $0.60 / 1M = $0.00033",
-        "a request on large: 1,000 input x $2.50 / 1M + 300 output x $10.00 / 1M = $0.0055",
+        "a request on small: 1,000 input x $0.15/1M + 300 output x $0.60/1M = $0.00033",
+        "a request on large: 1,000 input x $2.50/1M + 300 output x $10.00/1M = $0.0055",
         "a request, on average: 80% x $0.00033 + 20% x ($0.00033 + $0.0055) = $0.00143",
         "with 30% from the cache: (100% - 30%) x $0.00143 = $0.001001",
         "a day: 50,000 x $0.001001 = $50.05",

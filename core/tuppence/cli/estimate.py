@@ -263,10 +263,10 @@ def _show(result: Estimate, notes: list[str]) -> None:
 
     from tuppence.estimate.spelling import dollars
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_header=False)
     table.add_column("what", overflow="fold")
     table.add_column("formula", overflow="fold")
-    table.add_column("dollars", justify="right", no_wrap=True)
+    table.add_column("dollars", no_wrap=True)
     amounts = _aligned([dollars(step.usd) for step in result.steps])
     totals = ("a day", "a month", "saved")
     for step, amount in zip(result.steps, amounts, strict=True):
@@ -276,6 +276,6 @@ def _show(result: Estimate, notes: list[str]) -> None:
 
 
 def _aligned(amounts: list[str]) -> list[str]:
-    """Pad amounts so that their decimal points stand under each other in a column that is aligned right."""
-    digits = max(len(amount.partition(".")[2]) for amount in amounts)
-    return [f"= {amount}{' ' * (digits - len(amount.partition('.')[2]))}" for amount in amounts]
+    """Pad amounts so that their decimal points stand under each other."""
+    whole = max(len(amount.partition(".")[0]) for amount in amounts)
+    return [f"= {amount.partition('.')[0]:>{whole}}.{amount.partition('.')[2]}" for amount in amounts]

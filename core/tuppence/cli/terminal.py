@@ -51,6 +51,11 @@ def show(*items: RenderableType, file: Path | None = None) -> None:
     """Print tables and the like for a person."""
     from rich.console import Console
 
+    class Terminal(Console):
+        def on_broken_pipe(self) -> None:
+            # Rich would end the program here; how it ends is said in one place, for every command.
+            raise BrokenPipeError
+
     if file is not None:
         buffer = io.StringIO()
         Console(file=buffer, width=_PIPE_COLUMNS, color_system=None).print(*items, sep="\n")
@@ -58,7 +63,7 @@ def show(*items: RenderableType, file: Path | None = None) -> None:
         return
     _tolerant()
     width = None if sys.stdout.isatty() else _PIPE_COLUMNS
-    Console(width=width, highlight=False).print(*items, sep="\n")
+    Terminal(width=width, highlight=False).print(*items, sep="\n")
 
 
 def complain(message: str) -> None:

@@ -49,7 +49,7 @@ class Setup:
     book: PriceBook
     ledger: Ledger | None
     singles: dict[tuple[str, bool], Policy] = field(default_factory=dict)
-    """Policies of one tier, by its name and whether it is an API without a cascade."""
+    """Policies of one tier, by its name and whether nothing may be checked or cached."""
 
 
 class Desk:
@@ -113,13 +113,14 @@ class Desk:
         model = body.get("model")
         if not isinstance(model, str | None):
             raise RequestError(f"model is {model!r} ({type(model).__name__}): name it as text, such as 'gpt-4o-mini'")
+        alone = dialect.stateful(body)
         if not self._is_auto(model):
-            return self._single(model or "", dialect)
+            return self._single(model or "", alone=alone)
         if not dialect.cascades:
             raise RequestError(f"model is {model!r}, but this API has no tiers: name the model, as without tuppence")
         policy = setup.policy
-        if dialect.stateful(body):
-            return self._single(policy.strongest.name, dialect).override(cache=None)
+        if alone:
+            return self._single(policy.strongest.name, alone=True)
         if parser is not None and policy.check is not None:
             return policy.override(check=And(policy.check, Parses(parser)))
         return policy
@@ -127,9 +128,9 @@ class Desk:
     def _is_auto(self, model: str | None) -> bool:
         return self._setup.has_tiers and (model in (AUTO, None))
 
-    def _single(self, model: str, dialect: Dialect) -> Policy:
+    def _single(self, model: str, *, alone: bool) -> Policy:
         """Return the policy of one tier: the one of this name, or else the model itself."""
-        key = (model, dialect.cascades)
+        key = (model, alone)
         policies = self._setup.singles
         if key not in policies:
             if len(policies) >= _MAX_POLICIES:
@@ -137,7 +138,7 @@ class Desk:
             # Guards hold here too; that they name tiers which this policy has not is no mistake.
             guards = tuple(partial(guard) for guard in self._setup.policy.guards)
             changes: dict[str, Any] = {"tiers": (self._tier(model),), "route": None, "guards": guards}
-            if not dialect.cascades:
+            if alone:
                 changes |= {"check": None, "cache": None}
             policies[key] = self._setup.policy.override(**changes)
         return policies[key]

@@ -6,8 +6,9 @@ imported here, so that `import tuppence` costs nothing and any version that keep
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import cached_property, lru_cache
+import copy
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
@@ -46,10 +47,15 @@ def provider_of(client: Any) -> str | None:
     return _PROVIDERS.get(urlsplit(str(client.base_url)).hostname or "")
 
 
-def resources_of(client: Any) -> Iterable[str]:
-    """Name the lazily made resources (`chat`, `messages` ...), which hold on to the client that made them."""
-    members = (member for cls in type(client).__mro__ for member in vars(cls).items())
-    return [name for name, member in members if isinstance(member, cached_property)]
+def twin_of(client: Any, post: Callable[..., Any]) -> Any:
+    """Copy a client on the same connections, whose methods send what they send by `post`."""
+    twin = copy.copy(client)
+    twin.post = post
+    for name, value in vars(client).items():
+        # Resources (`chat`, `messages` ...) hold on to the client that made them.
+        if getattr(value, "_client", None) is client:
+            setattr(twin, name, type(value)(twin))
+    return twin
 
 
 def wants_raw(headers: Mapping[str, Any] | None) -> bool:

@@ -100,12 +100,13 @@ def addresses_digest(tiers: Iterable[Tier]) -> str:
 
 def _made(source: TierSource, name: str | None) -> Tier:
     if isinstance(source, str) and source.strip():
-        return ClientTier(name or source, model=source)
+        return ClientTier(source if name is None else name, model=source)
     if isinstance(source, ClientTier):
-        return replace(source, name=name) if name else source
+        return source if name is None else replace(source, name=name)
     if isinstance(source, Tier):
         given = {f.name: getattr(source, f.name) for f in fields(Tier)}
-        return ClientTier(**{**given, "name": name or source.name, "model": source.model or source.name})
+        given |= {"name": source.name if name is None else name, "model": source.model or source.name}
+        return ClientTier(**given)
     if callable(source):
         return function_tier(name or str(getattr(source, "__name__", "function")), source)
     raise ConfigError(

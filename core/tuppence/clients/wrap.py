@@ -6,7 +6,6 @@ stays as it is. What is no chat, response, message or embedding passes through u
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
@@ -14,7 +13,7 @@ from typing import Any, TypeVar
 from tuppence.assembly import CacheOption, LedgerOption, open_cache, open_ledger
 from tuppence.checks import default_check
 from tuppence.clients.desk import AUTO, Desk, Setup
-from tuppence.clients.sdk import is_async, resources_of
+from tuppence.clients.sdk import is_async, twin_of
 from tuppence.clients.tiers import Prices, Tiers, addresses_digest, ladder, price_book, unwrapped
 from tuppence.effects import Check, Route
 from tuppence.errors import ConfigError
@@ -61,10 +60,7 @@ def wrap(
 
 def _attached(client: C, desk: Desk) -> C:
     """Return a copy of `client` that posts at `desk`; it shares the connections."""
-    twin: Any = copy.copy(client)
-    for name in resources_of(client):
-        twin.__dict__.pop(name, None)
-    twin.post = desk.apost if is_async(client) else desk.post
+    twin = twin_of(client, desk.apost if is_async(client) else desk.post)
 
     def with_options(**options: Any) -> Any:
         other = client.copy(**options)  # type: ignore[attr-defined]

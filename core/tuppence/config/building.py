@@ -15,7 +15,8 @@ from tuppence.cache import ExactCache, MemoryStore, SqliteStore
 from tuppence.checks.compose import Composable as ComposableCheck
 from tuppence.config.faults import did_you_mean, path
 from tuppence.config.references import imported
-from tuppence.config.schema import CacheSettings, CheckSettings, GuardSettings, RouteSettings, Strict
+from tuppence.config.schema import CacheSettings, CheckSettings, GuardSettings, RouteSettings
+from tuppence.config.shapes import Strict
 from tuppence.config.source import Fault, Loc
 from tuppence.effects import Check, Route
 from tuppence.errors import ConfigError

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from tuppence.config.shapes import Nothing, OneOf, Strict
 from tuppence.config.values import (
     Count,
     Dollars,
@@ -22,16 +24,6 @@ from tuppence.policy import Mode, OnExhausted
 from tuppence.request import Capability
 
 TierClass = Literal["openai", "anthropic", "openai_compatible", "vllm", "function"]
-
-
-class Strict(BaseModel):
-    """Refuses keys that it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
-
-
-class Nothing(Strict):
-    """A part without settings."""
 
 
 class TokenPrices(Strict):
@@ -88,7 +80,7 @@ class AdditionSettings(Strict):
     """Prompt text that only this tier gets."""
 
     system: str = ""
-    examples: list[Example] = []
+    examples: list[Example] = Field(default_factory=list)
 
 
 class TierSettings(Strict):
@@ -107,34 +99,7 @@ class TierSettings(Strict):
     capabilities: list[Capability] | None = None
     context_tokens: Positive | None = None
     additions: AdditionSettings | None = None
-    params: Plain = {}
-
-
-class OneOf(Strict):
-    """A part that is one of several kinds, named by its only key; a bare word is a kind without settings."""
-
-    what: ClassVar[str] = "part"
-    alternatives: ClassVar[str] = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _word(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return {value: {}}
-        return {k: {} if v is None else v for k, v in value.items()} if isinstance(value, dict) else value
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> OneOf:
-        if len(self.model_fields_set) != 1:
-            named = ", ".join(sorted(self.model_fields_set)) or "none"
-            raise ValueError(f"a {self.what} has one name, this one has {named}{self.alternatives}")
-        return self
-
-    @property
-    def chosen(self) -> tuple[str, Any]:
-        """The name that stands in the file, and what it was given."""
-        (name,) = self.model_fields_set
-        return name, getattr(self, name)
+    params: Plain = Field(default_factory=dict)
 
 
 class SizeSettings(Strict):
@@ -274,7 +239,7 @@ class RetrySettings(Strict):
     @model_validator(mode="before")
     @classmethod
     def _bare(cls, value: Any) -> Any:
-        return {"per_tier": value} if isinstance(value, int) else value
+        return {"per_tier": value} if isinstance(value, int | Decimal) else value
 
 
 def _ledger_word(value: Any) -> Any:
@@ -293,7 +258,7 @@ class Settings(Strict):
     mode: Mode = "optimise"
     tiers: Annotated[list[TierSettings], Field(min_length=1)]
     route: RouteSettings | None = None
-    guards: list[GuardSettings] = []
+    guards: list[GuardSettings] = Field(default_factory=list)
     check: Annotated[CheckSettings | None, BeforeValidator(_check_word)] = None
     threshold: Score = 0.5
     cache: CacheSettings | None = None

@@ -24,6 +24,7 @@ Loc = tuple[str | int, ...]
 # Far more than a policy needs; a file that passes them was not written by hand, or refers to itself.
 _MAX_VALUES = 20_000
 _MAX_DEPTH = 60
+_PLAIN_KINDS = ("map", "seq", "str", "null", "bool", "int", "float")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ class Source:
                 f"{self.name}:{node.start_mark.line + 1}: more than {_MAX_VALUES} values, or {_MAX_DEPTH} levels deep: "
                 "does an alias contain itself?"
             )
+        if node.tag.rpartition(":")[2] not in _PLAIN_KINDS or not node.tag.startswith("tag:yaml.org,2002:"):
+            self.faults.append(Fault(loc, f"tag {node.tag!r} has no meaning here: write plain values"))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, loc)
         if isinstance(node, yaml.SequenceNode):
@@ -88,10 +91,16 @@ class Source:
                 for part in _merged_nodes(value):
                     merged = {**self.take(part, loc), **merged}
                 continue
+            if not isinstance(key, yaml.ScalarNode):
+                self.faults.append(
+                    Fault(loc, f"line {key.start_mark.line + 1} has a list or mapping as a key: use text")
+                )
+                continue
             name = str(key.value)
             if name in own:
                 first = self._keys[(*loc, name)].line + 1
-                self.faults.append(Fault((*loc, name), f"{name!r} stands twice (first in line {first}): keep one"))
+                said = f"{name!r} stands twice (first in line {first}): keep one"
+                self.faults.append(Fault((*loc, name), said, at_key=True))
             self._keys[(*loc, name)] = key.start_mark
             own[name] = self.take(value, (*loc, name))
         self._values[loc] = node.start_mark
@@ -103,13 +112,12 @@ class Source:
             return None
         if kind == "bool":
             return text.lower() == "true"
-        if kind == "int":
-            return int(text)
-        if kind == "float":
-            return Decimal(text)
-        if kind != "str":
-            self.faults.append(Fault(loc, f"{node.tag} {text!r} is no plain value: write it as text or a number"))
-        return text
+        try:
+            return int(text) if kind == "int" else Decimal(text) if kind == "float" else text
+        except (ValueError, ArithmeticError):
+            # Only an explicit tag can claim what the text is not.
+            self.faults.append(Fault(loc, f"{text!r} is tagged as a number and is none: leave the tag out"))
+            return text
 
 
 def read(path: Path, name: str) -> Source:

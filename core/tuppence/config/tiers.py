@@ -101,7 +101,7 @@ def tier_of(settings: TierSettings, loc: Loc) -> Tier | list[Fault]:
 def _misfits(settings: TierSettings, loc: Loc) -> list[Fault]:
     """Find keys that the class needs and lacks, or has and cannot use."""
     found: list[Fault] = []
-    said = {settings.model_fields[name].alias or name for name in settings.model_fields_set}
+    said = {TierSettings.model_fields[name].alias or name for name in settings.model_fields_set}
     needs = {"function": {"function"}, "vllm": {"model", "base_url"}, "openai_compatible": {"model", "base_url"}}
     for key in sorted(needs.get(settings.kind, {"model"}) - said):
         found.append(Fault(loc, f"{path(loc)} ({settings.name!r}) has class {settings.kind} and no {key}: add it"))

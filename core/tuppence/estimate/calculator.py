@@ -105,7 +105,7 @@ def batched_leg(
     """Average standard and batch prices."""
     average = (1 - batch) * standard + batch * reduced
     formula = f"{percent(1 - batch)} x {dollars(standard)} + {percent(batch)} x {dollars(reduced)}"
-    step = Step(f"a request on {name}, {percent(batch)} in batches", formula, average)
+    step = Step(f"a request on {name}, {percent(batch)} batched", formula, average)
     return Leg(name, _part("share", share), average, standard, (*steps, step))
 
 
@@ -165,7 +165,7 @@ def _priced(name: str, rate: Rate, usage: Usage, processing: Processing) -> tupl
     if cost is None:
         raise PriceError(f"{name}: {rate.why_unpriced(used)}")
     amount = Fraction(usd(cost))
-    terms = [f"{line.qty:,} {line.unit} x {unit_price(line.nano_usd)} / 1M" for line in rate.lines(used)]
+    terms = [f"{line.qty:,} {line.unit} x {unit_price(line.nano_usd)}/1M" for line in rate.lines(used)]
     label = f"a request on {name}" + ("" if processing == "standard" else f", {processing}")
     return amount, Step(label, " + ".join(terms) or "nothing is used", amount)
 

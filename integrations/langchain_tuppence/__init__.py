@@ -1,0 +1,19 @@
+"""tuppence for LangChain: one chat model over many, one handler that says what was spent."""
+
+from langchain_tuppence.chat import ChatTuppence
+from langchain_tuppence.embeddings import SpendEmbeddings
+from langchain_tuppence.spending import SpendCallbackHandler
+from langchain_tuppence.tiers import TierSpec, tier
+from tuppence.context import spend, tags
+from tuppence.tiers import function_tier
+
+__all__ = [
+    "ChatTuppence",
+    "SpendCallbackHandler",
+    "SpendEmbeddings",
+    "TierSpec",
+    "function_tier",
+    "spend",
+    "tags",
+    "tier",
+]

@@ -1,0 +1,89 @@
+"""LangChain's other ways into a chat model, all through the same four doors: `invoke`, `ainvoke`, `stream`, `astream`.
+
+What comes in by `generate` or `_generate` is a call like any other: opened, accounted and shown once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, closing
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun, Callbacks
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, LLMResult
+from langchain_core.runnables import RunnableConfig
+from typing_extensions import override
+
+
+class Entries(BaseChatModel):
+    """The entries that are the same for every chat model whose `invoke` and `stream` do the work."""
+
+    @override
+    def generate(
+        self, messages: list[list[BaseMessage]], stop: list[str] | None = None, callbacks: Callbacks = None, *,
+        tags: list[str] | None = None, metadata: dict[str, Any] | None = None, run_name: str | None = None,
+        run_id: Any = None, **kwargs: Any,
+    ) -> LLMResult:  # fmt: skip
+        configs = _configs(len(messages), callbacks, tags, metadata, run_name, run_id)
+        return _generated([self.invoke(m, c, stop=stop, **kwargs) for m, c in zip(messages, configs, strict=True)])
+
+    @override
+    async def agenerate(
+        self, messages: list[list[BaseMessage]], stop: list[str] | None = None, callbacks: Callbacks = None, *,
+        tags: list[str] | None = None, metadata: dict[str, Any] | None = None, run_name: str | None = None,
+        run_id: Any = None, **kwargs: Any,
+    ) -> LLMResult:  # fmt: skip
+        configs = _configs(len(messages), callbacks, tags, metadata, run_name, run_id)
+        asked = (self.ainvoke(m, c, stop=stop, **kwargs) for m, c in zip(messages, configs, strict=True))
+        return _generated(await asyncio.gather(*asked))
+
+    # LangChain reaches the four below only where somebody calls them directly: its own entries are all overridden.
+
+    def _generate(
+        self, messages: list[BaseMessage], stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any,
+    ) -> ChatResult:  # fmt: skip
+        return ChatResult(generations=[ChatGeneration(message=self.invoke(messages, stop=stop, **kwargs))])
+
+    async def _agenerate(
+        self, messages: list[BaseMessage], stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any,
+    ) -> ChatResult:  # fmt: skip
+        return ChatResult(generations=[ChatGeneration(message=await self.ainvoke(messages, stop=stop, **kwargs))])
+
+    def _stream(
+        self, messages: list[BaseMessage], stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None, **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:  # fmt: skip
+        with closing(self.stream(messages, stop=stop, **kwargs)) as source:  # type: ignore[type-var]
+            for chunk in source:
+                yield ChatGenerationChunk(message=chunk)
+
+    async def _astream(
+        self, messages: list[BaseMessage], stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None, **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:  # fmt: skip
+        async with aclosing(self.astream(messages, stop=stop, **kwargs)) as source:  # type: ignore[type-var]
+            async for chunk in source:
+                yield ChatGenerationChunk(message=chunk)
+
+
+def _configs(
+    count: int, callbacks: Callbacks, tags: list[str] | None, metadata: dict[str, Any] | None, run_name: str | None,
+    run_id: Any,
+) -> list[RunnableConfig]:  # fmt: skip
+    """Make a config for each prompt; a run id names the first one's run only."""
+    shared: RunnableConfig = {"callbacks": callbacks, "tags": tags or [], "metadata": metadata or {}}
+    if run_name:
+        shared["run_name"] = run_name
+    configs = [shared.copy() for _ in range(count)]
+    if run_id is not None and configs:
+        configs[0]["run_id"] = run_id
+    return configs
+
+
+def _generated(messages: Sequence[AIMessage]) -> LLMResult:
+    return LLMResult(generations=[[ChatGeneration(message=message)] for message in messages])

@@ -1,0 +1,173 @@
+"""The seam: performs the flow's asks with the user's own LangChain models, for one call.
+
+Every ask is an LLM run of its own under the call's run, so usage and tracing handlers see each provider call once.
+Raises what the models raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import aclosing, closing
+from typing import Any
+from uuid import UUID, uuid4
+
+from langchain_core.callbacks import BaseCallbackManager
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
+from langchain_core.runnables import RunnableConfig
+
+from langchain_tuppence import replies
+from langchain_tuppence.handles import Handle
+from langchain_tuppence.messages import as_chunk, edited, merged, native, text_of
+from langchain_tuppence.replies import reply_of
+from langchain_tuppence.structured import StructuredAnswer
+from langchain_tuppence.tools import OPTIONS
+from tuppence.attempts import Result
+from tuppence.effects import Ask, live
+from tuppence.ports import Chunk
+from tuppence.request import Reply, Request
+
+TIER_KEY = "tuppence.tier"
+CAUSE_KEY = "tuppence.cause"
+"""Run metadata of every provider call: which tier, and why it was asked."""
+
+
+class NativeModels:
+    """The native models, as one call asks them."""
+
+    __slots__ = (
+        "child", "handles", "kwargs", "request", "result", "run_id", "structured", "tools", "watched",
+    )  # fmt: skip
+
+    def __init__(
+        self, handles: Mapping[str, Handle], request: Request, *, kwargs: dict[str, Any], tools: Any,
+        structured: StructuredAnswer | None,
+    ) -> None:  # fmt: skip
+        self.handles = handles
+        self.request = request
+        self.kwargs = kwargs
+        self.tools = tools
+        self.structured = structured
+        self.child: BaseCallbackManager | None = None
+        """Callbacks of the run under which the models are asked; set when that run is opened."""
+        self.run_id: UUID | None = None
+        """The run that names answers which no model gave in this call: cached ones and those of functions."""
+        self.result: Result | None = None
+        """What the call came to, once settled."""
+        self.watched = False
+        """Whether a handler looks at tokens: then a draft that may be rejected must come whole."""
+
+    def opened(self, child: BaseCallbackManager, run_id: UUID | None, *, shown: bool, watched: bool) -> None:
+        """Join the call to its run, if anybody listens to one."""
+        self.child = child
+        self.run_id = run_id
+        self.watched = watched
+        if shown:
+            self.request.streaming = True
+
+    def settled(self, result: Result) -> None:
+        self.result = result
+
+    # -- asking
+
+    def ask(self, ask: Ask) -> Reply:
+        handle, messages, config, kwargs = self._prepared(ask)
+        message = handle.model.invoke(messages, config, **self._whole(ask, handle, kwargs))
+        return reply_of(message, handle.name)
+
+    async def aask(self, ask: Ask) -> Reply:
+        handle, messages, config, kwargs = self._prepared(ask)
+        message = await handle.model.ainvoke(messages, config, **self._whole(ask, handle, kwargs))
+        return reply_of(message, handle.name)
+
+    def stream(self, ask: Ask) -> Iterator[Chunk | Reply]:
+        """Yield chunks as they come, then the whole reply."""
+        if self._secret(ask):
+            yield self.ask(ask)
+            return
+        handle, messages, config, kwargs = self._prepared(ask)
+        chunks: list[AIMessageChunk] = []
+        with closing(handle.model.stream(messages, config, **kwargs)) as source:  # type: ignore[type-var]
+            for message in source:
+                chunk = as_chunk(message)
+                chunks.append(chunk)
+                yield Chunk(text_of(chunk), chunk)
+        yield reply_of(merged(chunks), handle.name)
+
+    async def astream(self, ask: Ask) -> AsyncIterator[Chunk | Reply]:
+        """Yield chunks as they come, then the whole reply."""
+        if self._secret(ask):
+            yield await self.aask(ask)
+            return
+        handle, messages, config, kwargs = self._prepared(ask)
+        chunks: list[AIMessageChunk] = []
+        async with aclosing(handle.model.astream(messages, config, **kwargs)) as source:  # type: ignore[type-var]
+            async for message in source:
+                chunk = as_chunk(message)
+                chunks.append(chunk)
+                yield Chunk(text_of(chunk), chunk)
+        yield reply_of(merged(chunks), handle.name)
+
+    def _prepared(self, ask: Ask) -> tuple[Handle, Any, RunnableConfig, dict[str, Any]]:
+        handle = self.handles[ask.tier.name]
+        config = handle.child_config(
+            {"callbacks": self.child, "metadata": {TIER_KEY: handle.name, CAUSE_KEY: ask.cause}}
+        )
+        if ask.request is self.request:
+            return handle, self._messages(ask), config, self._kwargs(handle, ask.edits.params)
+        own = ask.request.native or native(ask.request.messages)
+        params = {**handle.kwargs, **ask.request.params, **ask.edits.params}
+        if isinstance(params.get("stop"), str):
+            params["stop"] = [params["stop"]]
+        return handle, edited(own, ask.edits), config, params
+
+    def _messages(self, ask: Ask) -> Any:
+        """Return the user's own messages, edited; a plain question that nobody edits goes on as it came."""
+        given = self.request.native
+        if type(given) is not str:
+            return edited(given, ask.edits)
+        return edited([HumanMessage(content=given)], ask.edits) if ask.edits.messages else given
+
+    def _kwargs(self, handle: Handle, edits: Mapping[str, Any]) -> dict[str, Any]:
+        """Put together what this tier is sent beside the messages: its own bindings, the tools, the call's, the
+        edits.
+        """
+        sent = {**handle.kwargs, **self.kwargs} if handle.kwargs else self.kwargs
+        if self.structured is not None:
+            sent = {**self.structured.kwargs(handle), **sent}
+        elif self.tools:
+            options = {name: sent[name] for name in OPTIONS if sent.get(name) is not None}
+            rest = {k: v for k, v in sent.items() if k not in OPTIONS}
+            sent = {**handle.with_tools(self.tools, options), **rest}
+        return {**sent, **edits} if edits else sent
+
+    def _secret(self, ask: Ask) -> bool:
+        """Say whether this ask must not stream: its text may be rejected, and a handler would show its tokens."""
+        return self.watched and ask.gate is not live
+
+    def _whole(self, ask: Ask, handle: Handle, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Keep a model that streams inside `invoke` from showing a draft's tokens."""
+        if self._secret(ask) and getattr(handle.model, "streaming", False):
+            return {**kwargs, "stream": False}
+        return kwargs
+
+    # -- answers without a model
+
+    def new_id(self) -> str:
+        """Name a message after this call's run, as LangChain names a model's."""
+        return f"lc_run--{self.run_id or uuid4()}"
+
+    def replay(self, reply: Reply) -> Iterable[AIMessageChunk]:
+        return (as_chunk(reply.native),)
+
+    def freeze(self, reply: Reply) -> Any:
+        return replies.freeze(reply)
+
+    def thaw(self, data: Any) -> Reply:
+        reply = replies.thaw(data)
+        reply.native.id = self.new_id()
+        return reply
+
+    def wrap(self, text: str) -> AIMessage:
+        message = AIMessage(content=text, id=self.new_id())
+        replies.as_hit(message)
+        return message

@@ -1,0 +1,17 @@
+"""tuppence for LlamaIndex: one LLM in front of several, and handlers that say what a program spends."""
+
+from llama_index_tuppence.llm import TuppenceLLM
+from llama_index_tuppence.spend import SpendCallbackHandler, SpendEventHandler
+from llama_index_tuppence.tiers import tier
+from tuppence.context import spend, tags
+from tuppence.tiers import function_tier
+
+__all__ = [
+    "SpendCallbackHandler",
+    "SpendEventHandler",
+    "TuppenceLLM",
+    "function_tier",
+    "spend",
+    "tags",
+    "tier",
+]

@@ -1,0 +1,191 @@
+"""What a program's model calls came to, and the prices of calls that tuppence only watched.
+
+A call of `TuppenceLLM` comes as its settled `Result`, the same that the ledger gets. Any other call is priced here from
+the provider's own payload, by a flagged estimate where that says nothing, and never twice.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from llama_index.core.base.llms.types import ChatMessage
+
+from llama_index_tuppence.dialects import model_of, usage_of
+from tuppence.assembly import LedgerOption, open_ledger
+from tuppence.attempts import Attempt, CostStatus, Decision, Outcome, Result
+from tuppence.context import current_tags
+from tuppence.prices import PicoUSD, PriceBook, usd
+from tuppence.tokens import count_tokens
+from tuppence.usage import Usage
+
+# Spans whose end never comes (a stream that nobody closed) must not pile up.
+_MAX_WATCHED = 10_000
+# A wrapper's end follows its inner call's at once: a few payloads back is far enough.
+_MAX_PAYLOADS = 64
+
+_ended: ContextVar[tuple[str, float] | None] = ContextVar("llama_index_tuppence_ended", default=None)
+
+
+@dataclass(slots=True)
+class Watched:
+    """A call under way that is not tuppence's."""
+
+    model: str
+    started_at: float
+    asked: Any = ""
+    """Messages or prompt, for the case that nobody says what they cost."""
+    wrapper: bool = False
+    """It asks another model, which is counted itself."""
+    latest: Any = None
+    """Last response of a stream."""
+
+
+class Tally:
+    """Attempts as they come in; safe to share between threads."""
+
+    def __init__(self, prices: PriceBook | None, ledger: LedgerOption) -> None:
+        self._prices = prices or PriceBook.default()
+        self._ledger = open_ledger(ledger)
+        self._lock = threading.Lock()
+        self._watched: OrderedDict[str, Watched] = OrderedDict()
+        self._payloads: OrderedDict[int, Any] = OrderedDict()
+        self.attempts: list[Attempt] = []
+        self.calls = 0
+
+    @property
+    def pico_usd(self) -> PicoUSD:
+        return sum(a.pico_usd or 0 for a in self.attempts)
+
+    @property
+    def usd(self) -> Decimal:
+        return usd(self.pico_usd)
+
+    @property
+    def hits(self) -> int:
+        return sum(a.outcome == "hit" for a in self.attempts)
+
+    @property
+    def unpriced(self) -> int:
+        return sum(a.pico_usd is None for a in self.attempts)
+
+    def grouped(self, field: str) -> dict[str, Decimal]:
+        sums: dict[str, PicoUSD] = {}
+        for attempt in list(self.attempts):
+            name = getattr(attempt, field)
+            sums[name] = sums.get(name, 0) + (attempt.pico_usd or 0)
+        return {name: usd(pico) for name, pico in sums.items()}
+
+    def add(self, result: Result) -> None:
+        with self._lock:
+            self.calls += 1
+            self.attempts += result.attempts
+
+    # -- calls that are only watched
+
+    def begin(self, key: str, model: str, *, at: float, asked: Any = "", wrapper: bool = False) -> None:
+        """Watch a call. Moments (`at`, Unix seconds) are the event's own, so that a ledger knows a call that it has."""
+        with self._lock:
+            self._watched[key] = Watched(model, at, asked, wrapper)
+            if len(self._watched) > _MAX_WATCHED:
+                self._watched.popitem(last=False)
+
+    def progressed(self, key: str, response: Any) -> None:
+        watched = self._watched.get(key)
+        if watched is not None:
+            watched.latest = response
+
+    def answered(self, key: str, call_id: str, response: Any, *, at: float, outcome: Outcome = "observed") -> None:
+        """Price a language model's finished call; a wrapper around one is recognised by passing its payload on."""
+        with self._lock:
+            watched = self._watched.pop(key, None)
+        if response is None or (watched is not None and watched.wrapper):
+            return
+        text = _text_of(response)
+        watched = watched or Watched("", at)
+        if self._passed_on(response.raw, text, watched.started_at):
+            return
+        told, usage = model_of(response.raw), usage_of(response.raw)
+        status: CostStatus = "exact"
+        if usage is None:
+            status = "estimated"
+            usage = Usage(input=_tokens(watched.asked, watched.model), output=_tokens(text, watched.model))
+        self._observed(call_id, watched, (told, watched.model), usage, status, at=at, outcome=outcome)
+
+    def dropped(self, key: str, call_id: str, *, at: float) -> None:
+        """Price a stream that ended early by what it had said."""
+        watched = self._watched.get(key)
+        if watched is not None and watched.latest is not None:
+            self.answered(key, call_id, watched.latest, at=at, outcome="abandoned")
+        else:
+            self._watched.pop(key, None)
+
+    def embedded(self, key: str, call_id: str, chunks: Sequence[Any], *, at: float) -> None:
+        """Price an embedding call by counting its texts: the events carry no payload."""
+        # Not taken out: the batches of one async call share their span.
+        watched = self._watched.get(key) or Watched("", at)
+        usage = Usage(input=sum(_tokens(str(chunk), watched.model) for chunk in chunks))
+        self._observed(call_id, watched, (watched.model,), usage, "estimated", at=at)
+
+    def reranked(self, key: str, call_id: str, *, at: float) -> None:
+        watched = self._watched.pop(key, None) or Watched("", at)
+        self._observed(call_id, watched, (watched.model,), Usage(calls=(("rerank", 1),)), "exact", at=at)
+
+    def _observed(
+        self, call_id: str, watched: Watched, models: Sequence[str | None], usage: Usage, status: CostStatus, *,
+        at: float, outcome: Outcome = "observed",
+    ) -> None:  # fmt: skip
+        """Price and record one call, by the first of `models` that has a price."""
+        named = [model for model in models if model]
+        rate = next((rate for model in named if (rate := self._prices.rate(model)) is not None), None)
+        pico = None if rate is None else rate.cost(usage)
+        attempt = Attempt(
+            tier=watched.model or (named[0] if named else ""), model=named[0] if named else "", cause="observed",
+            outcome=outcome, usage=usage, pico_usd=pico, status="unpriced" if pico is None else status,
+            price_version="" if rate is None else rate.version, started_at=watched.started_at,
+            latency_ms=(at - watched.started_at) * 1000,
+        )  # fmt: skip
+        result = Result(call_id, None, [attempt], Decision("observed"), current_tags())
+        self.add(result)
+        if self._ledger is not None:
+            self._ledger.write(result)
+
+    def _passed_on(self, raw: Any, text: str, began: float) -> bool:
+        """Say whether this is a wrapper's answer (`complete` around `chat`), whose inner call was counted already."""
+        inner = _ended.get()
+        _ended.set((text, began))
+        if raw is None:
+            return inner is not None and inner[0] == text and began <= inner[1]
+        with self._lock:
+            if id(raw) in self._payloads:
+                return True
+            self._payloads[id(raw)] = raw
+            if len(self._payloads) > _MAX_PAYLOADS:
+                self._payloads.popitem(last=False)
+        return False
+
+
+def model_named(described: Mapping[str, Any] | None) -> str:
+    """Read a model's name out of what LlamaIndex says of it."""
+    return str((described or {}).get("model_name") or (described or {}).get("model") or "")
+
+
+def is_wrapper(described: Mapping[str, Any] | None) -> bool:
+    """Say whether a model only asks another one: LlamaIndex's structured LLM reports its inner model's name."""
+    return (described or {}).get("class_name") == "structured_llm"
+
+
+def _text_of(response: Any) -> str:
+    message = getattr(response, "message", None)
+    return str((message.content if message is not None else getattr(response, "text", "")) or "")
+
+
+def _tokens(asked: Any, model: str) -> int:
+    if isinstance(asked, str):
+        return count_tokens(asked, model).tokens if asked else 0
+    return sum(_tokens(m.content or "", model) for m in asked if isinstance(m, ChatMessage))

@@ -1,0 +1,41 @@
+"""A scripted provider for every test, and models of the real integrations that talk to it."""
+
+import gc
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from langchain_openai.chat_models import _client_utils
+
+from tuppence.testing import ProviderServer
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the SDKs leave pooled connections to the event loop that each async test ends with."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
+            # langchain-openai's own, on any structured output by JSON schema: it dumps a parsed object as None.
+            item.add_marker(pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning"))
+            item.add_marker(pytest.mark.filterwarnings("ignore:Received a Pydantic BaseModel V1:UserWarning"))
+            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _pooled_connections() -> Iterator[None]:
+    """Drop the SDKs' pooled connections at the end, quietly: their event loops are gone by then."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        for name in ("_cached_sync_httpx_client", "_cached_async_httpx_client"):
+            getattr(_client_utils, name).cache_clear()
+        gc.collect()
+
+
+@pytest.fixture
+def server() -> Iterator[ProviderServer]:
+    with ProviderServer() as running:
+        yield running
