@@ -2,6 +2,6 @@
 
 from tuppence.clients.results import result_of
 from tuppence.clients.tiers import ClientTier, via
-from tuppence.clients.wrap import AUTO, wrap
+from tuppence.clients.wrapping import AUTO, wrap
 
 __all__ = ["AUTO", "ClientTier", "result_of", "via", "wrap"]
