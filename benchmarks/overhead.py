@@ -1,10 +1,10 @@
 """What the layer itself costs a call: CPU microseconds added over asking the model directly.
 
-The provider is an in-process fake that answers at once, so that only the layer is timed. Both sides run in turn, in batches;
-CPU time is that of the whole process, so the ledger's writer thread is counted (each batch ends with everything on disk).
-Figures are medians over the paired batches.
+The provider is an in-process fake that answers at once, so that only the layer is timed. Both sides run in
+turn, in batches; CPU time is that of the whole process, so the ledger's writer thread is counted (each batch
+ends with everything on disk). Figures are medians over the paired batches.
 
-    python benchmarks/overhead.py [--batches 60] [--calls 200]
+python benchmarks/overhead.py [--batches 60] [--calls 200]
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_tuppence import ChatTuppence, tier
 
+from langchain_tuppence import ChatTuppence, tier
 from tuppence import Message, Policy, Reply, Request, SqliteLedger, Tier, Usage, token_rate
 from tuppence.drivers import run
 from tuppence.flow import plan

@@ -107,11 +107,9 @@ class NativeModels:
                 yield Chunk(text_of(chunk), chunk)
         yield reply_of(merged(chunks), handle.name)
 
-    def _prepared(self, ask: Ask) -> tuple[Handle, Any, RunnableConfig, dict[str, Any]]:
+    def _prepared(self, ask: Ask) -> tuple[Handle, Any, RunnableConfig | None, dict[str, Any]]:
         handle = self.handles[ask.tier.name]
-        config = handle.child_config(
-            {"callbacks": self.child, "metadata": {TIER_KEY: handle.name, CAUSE_KEY: ask.cause}}
-        )
+        config = self._config(handle, ask)
         if ask.request is self.request:
             return handle, self._messages(ask), config, self._kwargs(handle, ask.edits.params)
         own = ask.request.native or native(ask.request.messages)
@@ -119,6 +117,14 @@ class NativeModels:
         if isinstance(params.get("stop"), str):
             params["stop"] = [params["stop"]]
         return handle, edited(own, ask.edits), config, params
+
+    def _config(self, handle: Handle, ask: Ask) -> RunnableConfig | None:
+        """Put the ask under the call's run, named by its tier and cause; where nobody listens there is no run."""
+        if self.run_id is None and not handle.config and not handle.model.callbacks:
+            # Merging callbacks and metadata for nobody would cost a sixth of the facade.
+            return None
+        labels = {TIER_KEY: handle.name, CAUSE_KEY: ask.cause}
+        return handle.child_config({"callbacks": self.child, "metadata": labels})
 
     def _messages(self, ask: Ask) -> Any:
         """Return the user's own messages, edited; a plain question that nobody edits goes on as it came."""

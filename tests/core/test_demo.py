@@ -165,6 +165,14 @@ def test_a_missing_wheel_is_named_with_the_line_that_installs_it(monkeypatch: py
         run()
 
 
+def test_a_server_that_cannot_be_loaded_says_what_the_system_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slim containers have no OpenMP, which the prebuilt server needs."""
+    monkeypatch.setattr(local_model, "weights", lambda: Path("model.gguf"))
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    with pytest.raises(ConfigError, match="apt-get install libgomp1"), local_model.served():
+        pass
+
+
 def test_a_framework_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """One framework alone is shown without the other; none at all is an error with its fix."""
     there = EntryPoint("there", "collections:OrderedDict", stage.GROUP)
