@@ -40,9 +40,7 @@ def provider() -> Iterator[Mapping[str, str]]:
         }
 
 
-def run_offline(
-    path: Path, workdir: Path, environment: Mapping[str, str]
-) -> subprocess.CompletedProcess[str]:
+def run_offline(path: Path, workdir: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a page or an example as a program of its own, in a folder of its own."""
     return subprocess.run(
         [sys.executable, str(RUNNER), str(path)],
@@ -60,9 +58,7 @@ def name_of(path: Path) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES_WITH_CODE, ids=name_of)
-def test_the_snippets_of_a_page_run_in_their_order(
-    page: Path, tmp_path: Path, provider: Mapping[str, str]
-) -> None:
+def test_the_snippets_of_a_page_run_in_their_order(page: Path, tmp_path: Path, provider: Mapping[str, str]) -> None:
     """A page is a program: what a reader copies from top to bottom works."""
     done = run_offline(page, tmp_path, provider)
     assert done.returncode == 0, done.stderr
@@ -119,9 +115,7 @@ OpenAI(model="gpt-4.1-mini").complete("Say hello")
 """
 
 
-def test_a_snippet_that_asks_a_provider_gets_a_scripted_answer(
-    tmp_path: Path, provider: Mapping[str, str]
-) -> None:
+def test_a_snippet_that_asks_a_provider_gets_a_scripted_answer(tmp_path: Path, provider: Mapping[str, str]) -> None:
     """A page shows the objects that a reader has, with no address in them, and still runs here."""
     page = tmp_path / "page.md"
     page.write_text(SDKS)

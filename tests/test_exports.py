@@ -27,6 +27,7 @@ PUBLIC: dict[str, list[str]] = {
         "function_tier",
         "gpu_hour_rate",
         "logical_call",
+        "record_feedback",
         "switch_off",
         "switch_on",
         "tags",
@@ -76,9 +77,7 @@ def test_a_type_checker_can_read_the_public_names(package: str) -> None:
     assert [ast.literal_eval(name) for name in names.elts] == sorted(PUBLIC[package])
 
 
-@pytest.mark.parametrize(
-    ("package", "name"), [(package, name) for package, names in PUBLIC.items() for name in names]
-)
+@pytest.mark.parametrize(("package", "name"), [(package, name) for package, names in PUBLIC.items() for name in names])
 def test_a_public_name_is_there_and_is_found(package: str, name: str) -> None:
     """A name that is promised can be had, lazy or not, and an editor's `dir` shows it."""
     module = importlib.import_module(package)

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tuppence.assembly import record_feedback
     from tuppence.attempts import Attempt, Decision, Result, Verdict
     from tuppence.clients import via, wrap
     from tuppence.context import logical_call, tags
@@ -23,7 +24,7 @@ _HOMES = {
     "PriceBook": "prices", "Reply": "request", "Request": "request", "Result": "attempts", "Retries": "policy",
     "SqliteLedger": "spend", "Tier": "tiers", "ToolCall": "request", "TuppenceError": "errors",
     "Usage": "usage", "Verdict": "attempts", "function_tier": "tiers", "gpu_hour_rate": "prices",
-    "logical_call": "context", "switch_off": "policy", "switch_on": "policy", "tags": "context",
+    "logical_call": "context", "record_feedback": "assembly", "switch_off": "policy", "switch_on": "policy", "tags": "context",
     "token_rate": "prices", "via": "clients", "wrap": "clients",
 }  # fmt: skip
 
@@ -47,6 +48,7 @@ __all__ = [
     "function_tier",
     "gpu_hour_rate",
     "logical_call",
+    "record_feedback",
     "switch_off",
     "switch_on",
     "tags",

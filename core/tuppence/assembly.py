@@ -49,3 +49,15 @@ def open_ledger(option: LedgerOption) -> Ledger | None:
     if callable(getattr(option, "write", None)):
         return option
     raise ConfigError(f"ledger is {option!r}: give True, a file path, a Ledger, or None")
+
+
+def record_feedback(call_id: str, score: float, *, ledger: LedgerOption = True) -> None:
+    """Write down what a person or a downstream check thought of a call, from 0 (bad) to 1 (good).
+
+    `call_id` is what the answer's metadata says; `ledger` names the ledger as the model that answered does. Raises
+    `LedgerError` for a score that is none, `ConfigError` where the ledger keeps no feedback.
+    """
+    opened = open_ledger(ledger)
+    if not isinstance(opened, SqliteLedger):
+        raise ConfigError(f"ledger is {ledger!r}, which keeps no feedback: give True, a file path, or a SqliteLedger")
+    opened.feedback(call_id, score)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
 
 from tuppence.attempts import Attempt, Cause, CostStatus, Decision, Outcome, Result
 from tuppence.effects import Ask, Failed, Hit
@@ -48,6 +49,8 @@ class Books:
         elif usage is None:
             usage = estimated_usage(tier, request, reply.text)
             status = "estimated"
+        # On the reply too: a later hit spares this compute.
+        reply.usage = usage = _timed(tier, usage, reply.latency_ms)
         self._bill(tier, cause, "abandoned", usage, status, reply.latency_ms, reply.model)
 
     def failed(self, tier: Tier, cause: Cause, failure: Failed, request: Request) -> None:
@@ -55,6 +58,7 @@ class Books:
         self.now += failure.latency_ms / 1000
         started = bool(failure.text) or failure.kind in ("timeout", "garbage")
         usage = estimated_usage(tier, request, failure.text) if started else NO_USAGE
+        usage = _timed(tier, usage, failure.latency_ms)
         self._bill(tier, cause, "failed", usage, "estimated" if started else "exact", failure.latency_ms, None)
         self.last.error = f"{type(failure.error).__name__}: {failure.error}"[:200]
 
@@ -62,7 +66,7 @@ class Books:
         """Write down a call that was in flight when its caller went: a flagged estimate."""
         self.now += latency_ms / 1000
         if ask.tier.answer is None:
-            usage = estimated_usage(ask.tier, ask.request, text)
+            usage = _timed(ask.tier, estimated_usage(ask.tier, ask.request, text), latency_ms)
             self._bill(ask.tier, ask.cause, "abandoned", usage, "estimated", latency_ms, None)
 
     def hit(self, hit: Hit) -> None:
@@ -101,8 +105,6 @@ class Books:
         self, tier: Tier, cause: Cause, outcome: Outcome, usage: Usage, status: CostStatus, latency_ms: float,
         model: str | None,
     ) -> None:  # fmt: skip
-        if isinstance(tier.rate, GpuHourRate):
-            usage = replace(usage, gpu_ms=round(latency_ms))
         pico = None if tier.rate is None else tier.rate.cost(usage)
         self.result.attempts.append(
             Attempt(
@@ -121,3 +123,8 @@ class Books:
         if not usage.total_tokens and tier.answer is None:
             usage = estimated_usage(tier, self.request, reply.text)
         return tier.rate.cost(usage)
+
+
+def _timed(tier: Tier, usage: Usage, latency_ms: float) -> Usage:
+    """Add the compute time where that is what a tier is priced by; a millisecond begun counts."""
+    return replace(usage, gpu_ms=ceil(latency_ms)) if isinstance(tier.rate, GpuHourRate) else usage

@@ -197,9 +197,7 @@ def _tags(config: RunnableConfig, configurable: Mapping[str, Any], overrides: Ma
     return tags
 
 
-def _policy(
-    policy: Policy, overrides: Mapping[str, Any], route: Any, structured: StructuredAnswer | None
-) -> Policy:
+def _policy(policy: Policy, overrides: Mapping[str, Any], route: Any, structured: StructuredAnswer | None) -> Policy:
     """Return the policy of this call; the configured one itself wherever nothing differs."""
     if not overrides and route is None:
         return policy if structured is None else structured.checked(policy)
@@ -246,5 +244,3 @@ class Fixed:
         if self.tier not in ladder:
             raise RequestError(f"the call asks for tier {self.tier.name!r}, which a guard keeps from it")
         return Choice((self.tier,), f"the caller asked for {self.tier.name}")
-
-

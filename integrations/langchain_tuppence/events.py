@@ -108,5 +108,3 @@ def _needed() -> None:
         raise NotImplementedError(
             "this langchain-core has no version='v3' events: upgrade it, or use version='v2'"
         ) from _MISSING
-
-

@@ -211,5 +211,3 @@ def as_chunk(message: AIMessage, *, last: bool = True) -> AIMessageChunk:
         response_metadata=message.response_metadata, usage_metadata=message.usage_metadata,
         tool_call_chunks=calls, chunk_position="last" if last else None,
     )  # fmt: skip
-
-

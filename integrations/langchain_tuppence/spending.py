@@ -125,9 +125,7 @@ class SpendCallbackHandler(BaseCallbackHandler):
     ) -> None:  # fmt: skip
         self._begin(run_id, parent_run_id, metadata or {}, kwargs)
 
-    def _begin(
-        self, run_id: UUID, parent: UUID | None, metadata: Mapping[str, Any], kwargs: Mapping[str, Any]
-    ) -> None:
+    def _begin(self, run_id: UUID, parent: UUID | None, metadata: Mapping[str, Any], kwargs: Mapping[str, Any]) -> None:
         with self._lock:
             if parent in self._facades:
                 self._ours.add(run_id)
@@ -154,9 +152,7 @@ class SpendCallbackHandler(BaseCallbackHandler):
         if self._ledger is not None and _first_time(self._ledger, str(run_id)):
             self._ledger.write(result)
 
-    def _observed(
-        self, run_id: UUID, response: LLMResult, started: float, model: str, provider: str | None
-    ) -> Result:
+    def _observed(self, run_id: UUID, response: LLMResult, started: float, model: str, provider: str | None) -> Result:
         """Price a finished run of another model; one that does not say what it used is unpriced."""
         usage, told = _read(response)
         model = told or model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from math import ceil
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tuppence.errors import CallFailed, ConfigError, RequestError, ScopeError, S
 from tuppence.flow import plan
 from tuppence.policy import Policy, Retries, switch_off, switch_on
 from tuppence.ports import Port
-from tuppence.prices import token_rate
+from tuppence.prices import gpu_hour_rate, token_rate
 from tuppence.request import Message, Reply, Request
 from tuppence.routes import by_data_class, start_at
 from tuppence.testing.models import ScriptedModels
@@ -156,9 +157,7 @@ def test_exact_repeats_are_served_for_nothing() -> None:
     assert len(models.asked) == 1
 
 
-@pytest.mark.parametrize(
-    "change", [{"version": "prompt-2"}, {"tiers": (Tier("small", model="s-2"), Tier("large"))}]
-)
+@pytest.mark.parametrize("change", [{"version": "prompt-2"}, {"tiers": (Tier("small", model="s-2"), Tier("large"))}])
 def test_another_policy_never_serves_the_old_answer(change: dict[str, Any]) -> None:
     """A new prompt version or model starts a new cache."""
     cache = ExactCache(MemoryStore())
@@ -284,6 +283,17 @@ def test_a_function_tier_answers_for_nothing_or_declines() -> None:
     assert story(paid) == [("small", "draft", "accepted")]
 
 
+def test_a_tier_priced_by_its_time_is_billed_by_it_and_a_hit_spares_it() -> None:
+    """At 3.60 an hour a millisecond costs a micro-dollar, whatever the tokens."""
+    own = Tier("own", model="o", rate=gpu_hour_rate("3.60"), self_hosted=True)
+    timed = policy(tiers=(own,), cache=ExactCache(MemoryStore()))
+    first, second = (call(ScriptedModels(own="good"), timed) for _ in range(2))
+    (paid,), (hit,) = first.attempts, second.attempts
+    assert paid.usage.gpu_ms == ceil(paid.latency_ms)
+    assert paid.pico_usd == paid.usage.gpu_ms * 1_000_000
+    assert (hit.outcome, hit.pico_usd, hit.baseline_pico) == ("hit", 0, paid.pico_usd)
+
+
 def test_observe_changes_nothing_and_says_what_would_have_been() -> None:
     """The strongest tier answers, as it did before tuppence; the decision tells the rest."""
     cache = ExactCache(MemoryStore())
@@ -336,9 +346,7 @@ def test_a_tier_that_keeps_failing_rests() -> None:
 def test_capabilities_choose_who_is_asked() -> None:
     """A tier that cannot use tools is not asked to."""
     tiers = (Tier("small", capabilities=frozenset()), Tier("large"))
-    result = call(
-        ScriptedModels(small="good", large="good"), policy(tiers=tiers), ask(tools=({"name": "f"},))
-    )
+    result = call(ScriptedModels(small="good", large="good"), policy(tiers=tiers), ask(tools=({"name": "f"},)))
     assert result.tier == "large" and "small skipped: it cannot do tools" in result.decision.route
 
 

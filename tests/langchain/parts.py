@@ -56,7 +56,5 @@ def tokens(server: ProviderServer) -> int:
     return sum(read_usage(one.api, one.usage).total_tokens for one in server.served if one.usage is not None)
 
 
-
-
 def exact_cache(**options: Any) -> ExactCache:
     return ExactCache(MemoryStore(), **options)

@@ -77,8 +77,10 @@ def test_an_invalid_draft_escalates_across_providers(
     server.model("small-model", replies=answer(small, {"name": "Porto"}, name))
     server.model("large-model", replies=answer(large, GOOD, name))
     handler, usage = SpendCallbackHandler(), UsageMetadataCallbackHandler()
-    parsed = llm(server, small, large).with_structured_output(schema).invoke(
-        "Porto?", config={"callbacks": [handler, usage]}
+    parsed = (
+        llm(server, small, large)
+        .with_structured_output(schema)
+        .invoke("Porto?", config={"callbacks": [handler, usage]})
     )
     assert (parsed.model_dump() if isinstance(parsed, City) else parsed) == GOOD
     assert handler.usd == parts.billed(server)
@@ -107,8 +109,10 @@ def test_an_answer_that_no_tier_gives_right_raises_what_the_parser_raises(server
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
 def test_methods_reach_the_tiers(server: ProviderServer, method: str) -> None:
     """`method` is each provider's own."""
-    turn = Turn('{"name": "Porto", "people": 1}') if method == "json_schema" else Turn(
-        tool_calls=[("City", {"name": "Porto", "people": 1})]
+    turn = (
+        Turn('{"name": "Porto", "people": 1}')
+        if method == "json_schema"
+        else Turn(tool_calls=[("City", {"name": "Porto", "people": 1})])
     )
     server.model("small-model", replies=turn)
     parsed = llm(server, "openai", "openai").with_structured_output(City, method=method, strict=True).invoke("Porto?")
@@ -120,9 +124,7 @@ def test_methods_reach_the_tiers(server: ProviderServer, method: str) -> None:
 def test_a_cached_answer_parses_again(server: ProviderServer, small: str, large: str) -> None:
     """A hit is read by the parser of the tier that once gave it."""
     server.model("small-model", replies=answer(small, GOOD, "City"))
-    structured = llm(
-        server, small, large, cache=parts.exact_cache(tool_turns=True)
-    ).with_structured_output(City)
+    structured = llm(server, small, large, cache=parts.exact_cache(tool_turns=True)).with_structured_output(City)
     assert structured.invoke("Porto?") == structured.invoke("Porto?") == City(**GOOD)
     assert len(server.served) == 1
 

@@ -1,0 +1,60 @@
+"""One word for a cache or a ledger means the same in every integration."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tuppence.assembly import open_cache, open_ledger, record_feedback
+from tuppence.cache import ExactCache, MemoryStore
+from tuppence.errors import ConfigError, LedgerError
+
+
+def test_one_ledger_file_is_opened_once(tmp_path: Path) -> None:
+    """Two models that write to one file share its writer."""
+    path = tmp_path / "ledger.sqlite"
+    assert open_ledger(path) is open_ledger(str(path))
+
+
+@pytest.mark.parametrize("option", [None, False])
+def test_no_is_none(option: Any) -> None:
+    """False and None both mean that nothing is kept."""
+    assert open_cache(option) is None
+    assert open_ledger(option) is None
+
+
+def test_a_cache_is_taken_as_it_is_or_made(tmp_path: Path) -> None:
+    """A word, a path or a whole cache."""
+    whole = ExactCache(MemoryStore())
+    assert open_cache(whole) is whole
+    for option in (True, "memory", tmp_path / "answers.sqlite"):
+        assert isinstance(open_cache(option), ExactCache)
+
+
+@pytest.mark.parametrize("option", [3, 1.5, object()])
+def test_anything_else_is_refused(option: Any) -> None:
+    """The error names the value and what may be given."""
+    with pytest.raises(ConfigError, match="give True"):
+        open_cache(option)
+    with pytest.raises(ConfigError, match="give True"):
+        open_ledger(option)
+
+
+def test_feedback_is_written_beside_its_call(tmp_path: Path) -> None:
+    """A thumb up hours later still finds the ledger."""
+    path = tmp_path / "ledger.sqlite"
+    record_feedback("call-1", 1.0, ledger=path)
+    ledger = open_ledger(path)
+    assert ledger is not None
+    ledger.flush()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT call_id, score FROM feedback").fetchall() == [("call-1", 1.0)]
+
+
+def test_feedback_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
+    """A score is in [0, 1], and a ledger that keeps none says so."""
+    with pytest.raises(LedgerError, match="from 0"):
+        record_feedback("call-1", 7, ledger=tmp_path / "ledger.sqlite")
+    with pytest.raises(ConfigError, match="keeps no feedback"):
+        record_feedback("call-1", 1, ledger=False)
