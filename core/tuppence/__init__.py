@@ -24,8 +24,8 @@ _HOMES = {
     "PriceBook": "prices", "Reply": "request", "Request": "request", "Result": "attempts", "Retries": "policy",
     "SqliteLedger": "spend", "Tier": "tiers", "ToolCall": "request", "TuppenceError": "errors",
     "Usage": "usage", "Verdict": "attempts", "function_tier": "tiers", "gpu_hour_rate": "prices",
-    "logical_call": "context", "record_feedback": "assembly", "switch_off": "policy", "switch_on": "policy", "tags": "context",
-    "token_rate": "prices", "via": "clients", "wrap": "clients",
+    "logical_call": "context", "record_feedback": "assembly", "switch_off": "policy", "switch_on": "policy",
+    "tags": "context", "token_rate": "prices", "via": "clients", "wrap": "clients",
 }  # fmt: skip
 
 __all__ = [
