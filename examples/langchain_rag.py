@@ -45,7 +45,7 @@ def main() -> None:
 
         llm = large  # before
         llm = ChatTuppence(
-            tiers=[function_tier("sums", sums), small, large], cache=True, ledger="ledger.sqlite"
+            tiers=[function_tier("sums", sums), small, large], cache=True, ledger="spent.sqlite"
         )  # after
 
         chain = chain_with(llm)
@@ -56,7 +56,7 @@ def main() -> None:
             print(f"{question:28} ${spent.usd:.8f}  {path}\n    {answer}")
         assert llm.ledger is not None
         llm.ledger.flush()
-    print("\ntuppence report --ledger ledger.sqlite --by tier,cause   shows the same, added up")
+    print("\ntuppence report --ledger spent.sqlite --by tier,cause   shows the same, added up")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def main() -> None:
         small, large = OpenAILike(model="gpt-4o-mini", **wire), OpenAILike(model="gpt-4o", **wire)
 
         llm = large  # before
-        llm = TuppenceLLM(tiers=[small, large], cache=True, ledger="ledger.sqlite")  # after
+        llm = TuppenceLLM(tiers=[small, large], cache=True, ledger="spent.sqlite")  # after
 
         engine = RetrieverQueryEngine.from_args(Passages(), llm=llm)
         for question in QUESTIONS:
