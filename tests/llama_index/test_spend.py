@@ -120,12 +120,12 @@ def test_a_plain_stream_that_is_left_is_estimated(
 class Reporting(CustomLLM):
     """A model whose raw payload is given."""
 
-    name: str
+    model: str
     payload: dict[str, Any]
 
     @property
     def metadata(self) -> LLMMetadata:
-        return LLMMetadata(model_name=self.name, is_chat_model=True)
+        return LLMMetadata(model_name=self.model, is_chat_model=True)
 
     @llm_chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
@@ -148,7 +148,7 @@ def test_geminis_thoughts_are_output(spent: SpendEventHandler) -> None:
         "thoughts_token_count": 85,
         "total_token_count": 100,
     }
-    Reporting(name="gemini-2.5-flash", payload={"usage_metadata": usage}).chat([user("Hello")])
+    Reporting(model="gemini-2.5-flash", payload={"usage_metadata": usage}).chat([user("Hello")])
     (attempt,) = spent.attempts
     assert attempt.usage.output == 90
     assert attempt.pico_usd == price("gemini-2.5-flash", "gemini", usage)

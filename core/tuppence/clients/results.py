@@ -18,9 +18,11 @@ _results: dict[int, tuple[weakref.ref[Any], Result]] = {}
 def remember(answer: Any, result: Result) -> None:
     """Link an SDK object to the call that made it; forgotten with the object."""
     key = id(answer)
+    # Bound here: when the interpreter ends, answers outlive this module's names.
+    pop = _results.pop
 
     def forget(_gone: object) -> None:
-        _results.pop(key, None)
+        pop(key, None)
 
     _results[key] = (weakref.ref(answer, forget), result)
 
