@@ -40,6 +40,7 @@ PUBLIC: dict[str, list[str]] = {
         "SpendCallbackHandler",
         "SpendEmbeddings",
         "TierSpec",
+        "TuppenceCache",
         "function_tier",
         "spend",
         "tags",

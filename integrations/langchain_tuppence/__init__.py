@@ -1,5 +1,6 @@
 """tuppence for LangChain: one chat model over many, one handler that says what was spent."""
 
+from langchain_tuppence.cache import TuppenceCache
 from langchain_tuppence.chat import ChatTuppence
 from langchain_tuppence.embeddings import SpendEmbeddings
 from langchain_tuppence.spending import SpendCallbackHandler
@@ -12,6 +13,7 @@ __all__ = [
     "SpendCallbackHandler",
     "SpendEmbeddings",
     "TierSpec",
+    "TuppenceCache",
     "function_tier",
     "spend",
     "tags",

@@ -76,6 +76,18 @@ def test_a_value_comes_back_with_its_age(open_store: OpenStore, clock: Clock) ->
     assert store.get("a1") == (b'{"x": 1}', 12.5)
 
 
+def test_a_cleared_store_holds_nothing_and_goes_on(open_store: OpenStore) -> None:
+    """What was kept and what still waited to be written are both gone; what comes after stays."""
+    store = open_store()
+    store.put("a1", b"1", None)
+    store.get("a1")
+    store.put("b2", b"2", None)
+    store.clear()
+    assert (store.get("a1"), store.get("b2")) == (None, None)
+    store.put("a1", b"3", None)
+    assert store.get("a1") == (b"3", 0.0)
+
+
 def test_an_unknown_key_is_none(open_store: OpenStore) -> None:
     """A miss is not an error."""
     assert open_store().get("a1") is None
@@ -173,6 +185,7 @@ _steps = st.lists(
     st.one_of(
         st.tuples(st.just("put"), _keys, st.binary(max_size=8), st.none() | st.integers(1, 20)),
         st.tuples(st.just("delete"), _keys),
+        st.tuples(st.just("clear")),
         st.tuples(st.just("pass"), st.integers(1, 10)),
         st.tuples(st.just("get"), _keys),
     ),
@@ -194,6 +207,9 @@ def test_a_store_is_a_dict_whose_entries_expire(open_store: OpenStore, clock: Cl
             case ("delete", key):
                 store.delete(key)
                 model.pop(key, None)
+            case ("clear",):
+                store.clear()
+                model.clear()
             case ("pass", seconds):
                 clock.now += seconds
             case ("get", key):

@@ -41,6 +41,10 @@ class Store(Protocol):
 
     def delete(self, key: str, /) -> None: ...
 
+    def clear(self) -> None:
+        """Delete everything."""
+        ...
+
     def close(self) -> None: ...
 
 

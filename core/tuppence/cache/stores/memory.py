@@ -66,11 +66,13 @@ class MemoryStore:
             if entry is not None:
                 self._bytes -= len(entry[0])
 
-    def close(self) -> None:
-        """Forget everything."""
+    def clear(self) -> None:
         with self._lock:
             self._entries.clear()
             self._bytes = 0
+
+    def close(self) -> None:
+        self.clear()
 
     def before_fork(self) -> None:
         self._lock.acquire()

@@ -37,6 +37,7 @@ WRITE = "REPLACE INTO replies_v1 (key, value, stored_at, expires_at, used_at) VA
 DELETE = "DELETE FROM replies_v1 WHERE key = ?"
 TOUCH = "UPDATE replies_v1 SET used_at = max(used_at, ?) WHERE key = ?"
 EXPIRE = "DELETE FROM replies_v1 WHERE expires_at <= ?"
+ERASE = "DELETE FROM replies_v1"
 COUNT = "SELECT count(*) FROM replies_v1"
 EVICT = "DELETE FROM replies_v1 WHERE rowid IN (SELECT rowid FROM replies_v1 ORDER BY used_at, rowid LIMIT ?)"
 
@@ -63,8 +64,8 @@ class SqliteStore:
         self._clock = clock
         file = Path(path).absolute()
         _create(file)
-        rows = _Rows(file, max_entries, clock)
-        self._changes = WriteBehind(rows.commit, rows.release)
+        self._rows = _Rows(file, max_entries, clock)
+        self._changes = WriteBehind(self._rows.commit, self._rows.release)
         self._reader = _Reader(file)
         # Also at the interpreter's exit, for programs that never close.
         self._close = weakref.finalize(self, _close, self._changes, self._reader)
@@ -85,6 +86,10 @@ class SqliteStore:
 
     def delete(self, key: str) -> None:
         self._changes.add(key, Change(None, self._clock(), None))
+
+    def clear(self) -> None:
+        """Delete every entry, those of other processes too; raises `sqlite3.Error` where that fails."""
+        self._changes.clear(self._rows.erase)
 
     def flush(self) -> None:
         """Return once all that was put would survive a kill -9, or raise `sqlite3.Error`."""
@@ -154,9 +159,7 @@ class _Rows:
 
     def commit(self, batch: Batch) -> None:
         """Apply a whole batch, or raise `sqlite3.Error` and apply nothing."""
-        if self._connection is None:
-            self._connection = _connect(self._path, BUSY_S)
-        rows = self._connection
+        rows = self._opened()
         rows.execute("BEGIN IMMEDIATE")
         try:
             self._apply(rows, batch)
@@ -167,10 +170,18 @@ class _Rows:
                 rows.execute("ROLLBACK")
             raise
 
+    def erase(self) -> None:
+        self._opened().execute(ERASE)
+
     def release(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = _connect(self._path, BUSY_S)
+        return self._connection
 
     def _apply(self, rows: sqlite3.Connection, batch: Batch) -> None:
         kept = [(key, *change, change.stored_at) for key, change in batch.changes.items() if change.value is not None]

@@ -107,6 +107,13 @@ class WriteBehind:
             finally:
                 self._in_commit = {}
 
+    def clear(self, erase: Callable[[], None]) -> None:
+        """Give up what is queued, then `erase` what was committed; nothing is committed in between."""
+        with self._committing:
+            with self._wake:
+                self._pending, self._touched = {}, {}
+            erase()
+
     def close(self) -> None:
         """Commit what can be committed and stop; never raises, so `flush` first to know."""
         with self._wake:
