@@ -35,6 +35,21 @@ def _pooled_connections() -> Iterator[None]:
         gc.collect()
 
 
+@pytest.fixture(autouse=True)
+def _connections_of_this_loop() -> None:
+    """Start without the async connections that langchain-openai pools: they belong to another test's event loop.
+
+    A request on one of those fails, and the ask that is then made again is another run for whoever counts runs.
+    """
+    _client_utils._cached_async_httpx_client.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def disable_recording() -> bool:
+    """Leave vcrpy out, which langchain-tests brings along: the provider is on this machine, so nothing is recorded."""
+    return True
+
+
 @pytest.fixture
 def server() -> Iterator[ProviderServer]:
     with ProviderServer() as running:

@@ -417,10 +417,16 @@ class FunctionCallingLLMSuite:
         assert metadata.is_function_calling_model
 
     def test_serialisation(self, llm: FunctionCallingLLM) -> None:
-        """Its dictionary is JSON and names the class; what goes to observers holds no key."""
+        """Its dictionary is JSON and names the class."""
         data = json.loads(llm.to_json())
         assert data["class_name"] == llm.class_name()
-        assert "api_key" not in json.dumps(llm.to_payload())
+
+    def test_observers_get_no_key(self, llm: FunctionCallingLLM, heard: Heard) -> None:
+        """The event of a call that starts describes the model, and holds no key."""
+        llm.chat([user("Hello")])
+        (start,) = [event for event in heard.events if isinstance(event, LLMChatStartEvent)]
+        assert start.model_dict
+        assert "api_key" not in json.dumps(start.model_dict, default=str)
 
     def test_pickling(self, llm: FunctionCallingLLM, provider: ProviderServer) -> None:
         """A copy from another process answers too."""
