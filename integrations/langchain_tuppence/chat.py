@@ -7,6 +7,7 @@ anything.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from pathlib import Path
@@ -29,6 +30,7 @@ from langchain_tuppence.tiers import packed, shared_profile
 from langchain_tuppence.tools import ToolLike, neutral_choice, neutral_tools
 from tuppence import drivers
 from tuppence.checks import default_check
+from tuppence.errors import ConfigError
 from tuppence.flow import plan
 from tuppence.policy import Mode, OnExhausted, Policy, Retries
 from tuppence.spend import Ledger
@@ -80,6 +82,7 @@ class ChatTuppence(Entries):
 
     def __init__(self, **options: Any) -> None:
         # Built here and not in a validator: pydantic would wrap a ConfigError, and show the tiers with their settings.
+        _refuse_unknown(type(self), options)
         super().__init__(**options)
         self._parts = parts_of(self)
         if getattr(self, "profile", _NO_PROFILES) is None:
@@ -290,3 +293,12 @@ class ChatTuppence(Entries):
 
 def _rebuilt(cls: type[ChatTuppence], options: dict[str, Any]) -> ChatTuppence:
     return cls(**options)
+
+
+def _refuse_unknown(cls: type[ChatTuppence], options: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` for an option that does not exist, with the one that was probably meant."""
+    known = set(cls.model_fields) | {f.alias for f in cls.model_fields.values() if f.alias}
+    for name in options.keys() - known:
+        meant = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {meant[0]!r}?" if meant else "see its fields for those there are"
+        raise ConfigError(f"{cls.__name__} has no option {name!r} (given: {options[name]!r}): {hint}")

@@ -394,3 +394,9 @@ def test_the_native_message_is_kept(server: ProviderServer) -> None:
     assert message.response_metadata["model_name"] == "small-model"
     assert message.usage_metadata is not None
     assert message.usage_metadata["total_tokens"] == parts.tokens(server)
+
+
+def test_a_misspelt_option_is_refused_with_the_one_that_was_meant(server: ProviderServer) -> None:
+    """A typo never passes for a default."""
+    with pytest.raises(ConfigError, match=r"no option 'treshold' \(given: 0\.9\): did you mean 'threshold'\?"):
+        ChatTuppence(tiers=[parts.small(server)], treshold=0.9, ledger=None)
