@@ -56,7 +56,7 @@ class Books:
     def failed(self, tier: Tier, cause: Cause, failure: Failed, request: Request) -> None:
         """Write a failure down: providers do not bill what they refuse, what they began is an estimate."""
         self.now += failure.latency_ms / 1000
-        started = bool(failure.text) or failure.kind in ("timeout", "garbage")
+        started = tier.answer is None and (failure.begun or bool(failure.text))
         usage = estimated_usage(tier, request, failure.text) if started else NO_USAGE
         usage = _timed(tier, usage, failure.latency_ms)
         self._bill(tier, cause, "failed", usage, "estimated" if started else "exact", failure.latency_ms, None)

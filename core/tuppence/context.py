@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -20,8 +19,6 @@ from tuppence.request import Tags
 _tags: ContextVar[Tags] = ContextVar("tuppence_tags", default=MappingProxyType({}))
 _call_id: ContextVar[str | None] = ContextVar("tuppence_call_id", default=None)
 _spends: ContextVar[tuple[Spend, ...]] = ContextVar("tuppence_spends", default=())
-
-Listener = Callable[[Result], None]
 
 
 def current_tags() -> Tags:
@@ -60,14 +57,29 @@ def logical_call(call_id: str) -> Iterator[None]:
         _call_id.reset(token)
 
 
-@dataclass(slots=True)
 class Spend:
-    """What was spent inside a `spend()` block; it may be read at any time."""
+    """What calls came to, added up; safe to read at any time and to share between threads."""
 
-    attempts: list[Attempt] = field(default_factory=list)
-    calls: int = 0
-    """Logical calls, hits included."""
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    def __init__(self) -> None:
+        self.attempts: list[Attempt] = []
+        """Every provider call, hits included, in the order in which their calls were settled."""
+        self._ids: set[str] = set()
+        self._adding = threading.Lock()
+
+    def add(self, result: Result) -> None:
+        """Count one settled call."""
+        with self._adding:
+            self._ids.add(result.call_id)
+            self.attempts += result.attempts
+
+    @property
+    def calls(self) -> int:
+        """Number of logical calls, hits included; a framework's own retry of one is the same call."""
+        return len(self._ids)
+
+    @property
+    def hits(self) -> int:
+        return sum(a.outcome == "hit" for a in self.attempts)
 
     @property
     def pico_usd(self) -> PicoUSD:
@@ -80,17 +92,29 @@ class Spend:
 
     @property
     def unpriced(self) -> int:
-        """Number of attempts whose price is unknown."""
+        """Number of attempts whose price is unknown: `usd` is short by what they cost."""
         return sum(a.pico_usd is None for a in self.attempts)
 
     @property
     def tokens(self) -> int:
         return sum(a.usage.total_tokens for a in self.attempts)
 
-    def add(self, result: Result) -> None:
-        with self._lock:
-            self.calls += 1
-            self.attempts += result.attempts
+    @property
+    def by_tier(self) -> dict[str, Decimal]:
+        """Dollars of each tier."""
+        return self._by(lambda attempt: attempt.tier)
+
+    @property
+    def by_model(self) -> dict[str, Decimal]:
+        """Dollars of each model, by the name that its provider bills."""
+        return self._by(lambda attempt: attempt.model)
+
+    def _by(self, name_of: Callable[[Attempt], str]) -> dict[str, Decimal]:
+        sums: dict[str, PicoUSD] = {}
+        for attempt in list(self.attempts):
+            name = name_of(attempt)
+            sums[name] = sums.get(name, 0) + (attempt.pico_usd or 0)
+        return {name: usd(pico) for name, pico in sums.items()}
 
 
 @contextmanager
@@ -106,7 +130,6 @@ def spend(tags: Tags | None = None) -> Iterator[Spend]:
         _spends.reset(spends)
 
 
-def publish(result: Result) -> None:
-    """Tell every enclosing `spend()` block of a settled call."""
-    for collected in _spends.get():
-        collected.add(result)
+def enclosing_spends() -> tuple[Spend, ...]:
+    """Return the `spend()` blocks around this place: taken when a call begins, since it may end anywhere."""
+    return _spends.get()

@@ -64,6 +64,8 @@ class Failed:
     text: str = ""
     """What had been generated when it failed."""
     latency_ms: float = 0.0
+    begun: bool = False
+    """The provider may have begun to generate, and bill: what it used is an estimate then."""
 
     @property
     def passing(self) -> bool:

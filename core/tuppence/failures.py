@@ -40,14 +40,35 @@ _BY_NAME: tuple[tuple[str, FailureKind], ...] = (
 )
 
 
+# Raised before a request was on its way.
+_NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ConnectionRefused", "gaierror")
+_PASSES = "_tuppence_passes"
+
+
 def is_control_flow(error: BaseException) -> bool:
-    """Say whether `error` steers a framework and must pass through untouched."""
-    return any(cls.__name__ in _CONTROL_FLOW for cls in type(error).__mro__)
+    """Say whether `error` steers a framework, or was let through, and must pass untouched."""
+    return hasattr(error, _PASSES) or any(cls.__name__ in _CONTROL_FLOW for cls in type(error).__mro__)
+
+
+def let_through(error: BaseException) -> None:
+    """Mark an exception that is no failure of a tier: it ends the call as it is, without retry or fail-over."""
+    setattr(error, _PASSES, True)
 
 
 def failed(error: BaseException, *, latency_ms: float = 0.0) -> Failed:
     """Describe a provider's exception as an outcome."""
-    return Failed(error, _kind(error), retry_after_s=_retry_after_s(error), latency_ms=latency_ms)
+    kind = _kind(error)
+    begun = kind in ("timeout", "connection", "garbage", "unknown") and not _never_sent(error)
+    return Failed(error, kind, retry_after_s=_retry_after_s(error), latency_ms=latency_ms, begun=begun)
+
+
+def _never_sent(error: BaseException) -> bool:
+    cause: BaseException | None = error
+    while cause is not None:
+        if any(part in type(cause).__name__ for part in _NOT_SENT):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _kind(error: BaseException) -> FailureKind:

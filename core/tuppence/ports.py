@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from tuppence.attempts import Result
 from tuppence.cache import ExactCache
-from tuppence.context import publish
+from tuppence.context import enclosing_spends
 from tuppence.effects import Ask, Call, Declined, Deliver, Effect, Failed, Hit, Lookup, Peek, Remember, Settle, Sleep
 from tuppence.errors import RequestError
 from tuppence.failures import failed, is_control_flow
@@ -61,7 +61,7 @@ class Models(Protocol):
 class Port:
     """Performs the effects of one call."""
 
-    __slots__ = ("_started", "cache", "ledger", "models", "on_settled")
+    __slots__ = ("_spends", "_started", "cache", "ledger", "models", "on_settled")
 
     def __init__(
         self, models: Models, *, cache: ExactCache | None = None, ledger: Ledger | None = None,
@@ -72,6 +72,7 @@ class Port:
         self.ledger = ledger
         self.on_settled = on_settled
         self._started = 0.0
+        self._spends = enclosing_spends()
 
     def elapsed_ms(self) -> float:
         """How long the ask under way, or the last one, has been running."""
@@ -119,7 +120,8 @@ class Port:
     def _settle(self, result: Result) -> None:
         if self.on_settled is not None:
             self.on_settled(result)
-        publish(result)
+        for spend in self._spends:
+            spend.add(result)
         if self.ledger is not None:
             self.ledger.write(result)
 

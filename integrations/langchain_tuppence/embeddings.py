@@ -12,7 +12,7 @@ from langchain_core.embeddings import Embeddings
 
 from tuppence.assembly import LedgerOption, open_ledger
 from tuppence.attempts import Attempt, Decision, Result, new_call_id
-from tuppence.context import current_tags, publish
+from tuppence.context import current_tags, enclosing_spends
 from tuppence.prices import PriceBook, Rate
 from tuppence.tokens import count_tokens
 from tuppence.usage import Usage
@@ -74,6 +74,7 @@ class SpendEmbeddings(Embeddings):
             latency_ms=(time.time() - started) * 1000,
         )  # fmt: skip
         result = Result(new_call_id(), None, [attempt], Decision("observed"), current_tags())
-        publish(result)
+        for spend in enclosing_spends():
+            spend.add(result)
         if self._ledger is not None:
             self._ledger.write(result)

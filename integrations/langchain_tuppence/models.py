@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from langchain_core.callbacks import BaseCallbackManager
+from langchain_core.callbacks import manager as _callbacks
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.runnables import RunnableConfig
 
@@ -23,6 +24,7 @@ from langchain_tuppence.structured import StructuredAnswer
 from langchain_tuppence.tools import OPTIONS
 from tuppence.attempts import Result
 from tuppence.effects import Ask, live
+from tuppence.failures import let_through
 from tuppence.ports import Chunk
 from tuppence.request import Reply, Request
 
@@ -71,12 +73,20 @@ class NativeModels:
 
     def ask(self, ask: Ask) -> Reply:
         handle, messages, config, kwargs = self._prepared(ask)
-        message = handle.model.invoke(messages, config, **self._whole(ask, handle, kwargs))
+        try:
+            message = handle.model.invoke(messages, config, **self._whole(ask, handle, kwargs))
+        except Exception as error:
+            _let_handlers_stop(error)
+            raise
         return reply_of(message, handle.name)
 
     async def aask(self, ask: Ask) -> Reply:
         handle, messages, config, kwargs = self._prepared(ask)
-        message = await handle.model.ainvoke(messages, config, **self._whole(ask, handle, kwargs))
+        try:
+            message = await handle.model.ainvoke(messages, config, **self._whole(ask, handle, kwargs))
+        except Exception as error:
+            _let_handlers_stop(error)
+            raise
         return reply_of(message, handle.name)
 
     def stream(self, ask: Ask) -> Iterator[Chunk | Reply]:
@@ -86,11 +96,15 @@ class NativeModels:
             return
         handle, messages, config, kwargs = self._prepared(ask)
         chunks: list[AIMessageChunk] = []
-        with closing(handle.model.stream(messages, config, **kwargs)) as source:  # type: ignore[type-var]
-            for message in source:
-                chunk = as_chunk(message)
-                chunks.append(chunk)
-                yield Chunk(text_of(chunk), chunk)
+        try:
+            with closing(handle.model.stream(messages, config, **kwargs)) as source:  # type: ignore[type-var]
+                for message in source:
+                    chunk = as_chunk(message)
+                    chunks.append(chunk)
+                    yield Chunk(text_of(chunk), chunk)
+        except Exception as error:
+            _let_handlers_stop(error)
+            raise
         yield reply_of(merged(chunks), handle.name)
 
     async def astream(self, ask: Ask) -> AsyncIterator[Chunk | Reply]:
@@ -100,11 +114,15 @@ class NativeModels:
             return
         handle, messages, config, kwargs = self._prepared(ask)
         chunks: list[AIMessageChunk] = []
-        async with aclosing(handle.model.astream(messages, config, **kwargs)) as source:  # type: ignore[type-var]
-            async for message in source:
-                chunk = as_chunk(message)
-                chunks.append(chunk)
-                yield Chunk(text_of(chunk), chunk)
+        try:
+            async with aclosing(handle.model.astream(messages, config, **kwargs)) as source:  # type: ignore[type-var]
+                async for message in source:
+                    chunk = as_chunk(message)
+                    chunks.append(chunk)
+                    yield Chunk(text_of(chunk), chunk)
+        except Exception as error:
+            _let_handlers_stop(error)
+            raise
         yield reply_of(merged(chunks), handle.name)
 
     def _prepared(self, ask: Ask) -> tuple[Handle, Any, RunnableConfig | None, dict[str, Any]]:
@@ -177,3 +195,13 @@ class NativeModels:
         message = AIMessage(content=text, id=self.new_id())
         replies.as_hit(message)
         return message
+
+
+def _let_handlers_stop(error: Exception) -> None:
+    """Let through what a handler raises to stop a call (`raise_error=True`): no tier failed, so no other is asked."""
+    step = error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code.co_filename == _callbacks.__file__:
+            let_through(error)
+            return
+        step = step.tb_next

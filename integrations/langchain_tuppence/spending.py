@@ -11,7 +11,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -23,9 +22,9 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_tuppence.replies import usage_of
 from tuppence.assembly import LedgerOption, open_ledger
 from tuppence.attempts import Attempt, Decision, Result
-from tuppence.context import current_tags
+from tuppence.context import Spend, current_tags
 from tuppence.errors import UsageError
-from tuppence.prices import PicoUSD, PriceBook, usd
+from tuppence.prices import PriceBook
 from tuppence.usage import Usage, read_usage
 
 _MAX_REMEMBERED = 100_000
@@ -33,7 +32,7 @@ _recorded: WeakKeyDictionary[Any, OrderedDict[str, None]] = WeakKeyDictionary()
 _recorded_lock = threading.Lock()
 
 
-class SpendCallbackHandler(BaseCallbackHandler):
+class SpendCallbackHandler(Spend, BaseCallbackHandler):
     """Add up what LLM calls cost: pass it in `config={"callbacks": [...]}` to a chain, a graph or a model.
 
     `ledger` also records the runs of models that are not ChatTuppence's (cause "observed"), each run once however
@@ -43,51 +42,13 @@ class SpendCallbackHandler(BaseCallbackHandler):
     run_inline = True
 
     def __init__(self, *, prices: PriceBook | None = None, ledger: LedgerOption = None) -> None:
+        super().__init__()
         self._prices = prices or PriceBook.default()
         self._ledger = open_ledger(ledger)
         self._lock = threading.Lock()
         self._facades: set[UUID] = set()
         self._ours: set[UUID] = set()
         self._watched: dict[UUID, tuple[float, str, str | None]] = {}
-        self.attempts: list[Attempt] = []
-        """Every provider call seen, hits included."""
-        self.calls = 0
-        """Logical calls: one for each call of ChatTuppence, one for each run of another model."""
-
-    # -- what it came to
-
-    @property
-    def pico_usd(self) -> PicoUSD:
-        return sum(a.pico_usd or 0 for a in self.attempts)
-
-    @property
-    def usd(self) -> Decimal:
-        """Exact dollars of the priced attempts."""
-        return usd(self.pico_usd)
-
-    @property
-    def hits(self) -> int:
-        return sum(a.outcome == "hit" for a in self.attempts)
-
-    @property
-    def unpriced(self) -> int:
-        """Number of attempts whose price is unknown: `usd` is short by what they cost."""
-        return sum(a.pico_usd is None for a in self.attempts)
-
-    @property
-    def by_tier(self) -> dict[str, Decimal]:
-        return self._grouped("tier")
-
-    @property
-    def by_model(self) -> dict[str, Decimal]:
-        return self._grouped("model")
-
-    def _grouped(self, field: str) -> dict[str, Decimal]:
-        sums: dict[str, PicoUSD] = {}
-        for attempt in list(self.attempts):
-            name = getattr(attempt, field)
-            sums[name] = sums.get(name, 0) + (attempt.pico_usd or 0)
-        return {name: usd(pico) for name, pico in sums.items()}
 
     def __repr__(self) -> str:
         counts = f"calls={self.calls}, attempts={len(self.attempts)}, hits={self.hits}"
@@ -105,11 +66,7 @@ class SpendCallbackHandler(BaseCallbackHandler):
         with self._lock:
             self._facades.discard(run_id)
             if result is not None:
-                self._add(result)
-
-    def _add(self, result: Result) -> None:
-        self.calls += 1
-        self.attempts += result.attempts
+                self.add(result)
 
     # -- other models
 
@@ -148,7 +105,7 @@ class SpendCallbackHandler(BaseCallbackHandler):
             return
         result = self._observed(run_id, response, *begun)
         with self._lock:
-            self._add(result)
+            self.add(result)
         if self._ledger is not None and _first_time(self._ledger, str(run_id)):
             self._ledger.write(result)
 

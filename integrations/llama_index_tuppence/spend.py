@@ -73,11 +73,11 @@ class _Totals:
 
     @property
     def by_tier(self) -> dict[str, Decimal]:
-        return self._tally.grouped("tier")
+        return self._tally.by_tier
 
     @property
     def by_model(self) -> dict[str, Decimal]:
-        return self._tally.grouped("model")
+        return self._tally.by_model
 
     def tuppence_settled(self, result: Result) -> None:
         """Take a settled call of TuppenceLLM."""

@@ -11,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage
@@ -19,8 +18,8 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index_tuppence.dialects import model_of, usage_of
 from tuppence.assembly import LedgerOption, open_ledger
 from tuppence.attempts import Attempt, CostStatus, Decision, Outcome, Result
-from tuppence.context import current_tags
-from tuppence.prices import PicoUSD, PriceBook, usd
+from tuppence.context import Spend, current_tags
+from tuppence.prices import PriceBook
 from tuppence.tokens import count_tokens
 from tuppence.usage import Usage
 
@@ -46,45 +45,16 @@ class Watched:
     """Last response of a stream."""
 
 
-class Tally:
+class Tally(Spend):
     """Attempts as they come in; safe to share between threads."""
 
     def __init__(self, prices: PriceBook | None, ledger: LedgerOption) -> None:
+        super().__init__()
         self._prices = prices or PriceBook.default()
         self._ledger = open_ledger(ledger)
         self._lock = threading.Lock()
         self._watched: OrderedDict[str, Watched] = OrderedDict()
         self._payloads: OrderedDict[int, Any] = OrderedDict()
-        self.attempts: list[Attempt] = []
-        self.calls = 0
-
-    @property
-    def pico_usd(self) -> PicoUSD:
-        return sum(a.pico_usd or 0 for a in self.attempts)
-
-    @property
-    def usd(self) -> Decimal:
-        return usd(self.pico_usd)
-
-    @property
-    def hits(self) -> int:
-        return sum(a.outcome == "hit" for a in self.attempts)
-
-    @property
-    def unpriced(self) -> int:
-        return sum(a.pico_usd is None for a in self.attempts)
-
-    def grouped(self, field: str) -> dict[str, Decimal]:
-        sums: dict[str, PicoUSD] = {}
-        for attempt in list(self.attempts):
-            name = getattr(attempt, field)
-            sums[name] = sums.get(name, 0) + (attempt.pico_usd or 0)
-        return {name: usd(pico) for name, pico in sums.items()}
-
-    def add(self, result: Result) -> None:
-        with self._lock:
-            self.calls += 1
-            self.attempts += result.attempts
 
     # -- calls that are only watched
 

@@ -12,7 +12,6 @@ from llama_index.core import Settings
 from llama_index.core.base.llms.types import ChatMessage, MessageRole, ThinkingBlock, ToolCallBlock
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.prompts import PromptTemplate
-from llama_index.llms.openai import OpenAIResponses
 from llm_suite import CITY, ONE_CALL, TOOLS, City, text_of, user
 
 from llama_index_tuppence import SpendEventHandler, TuppenceLLM, function_tier, tier
@@ -127,7 +126,8 @@ def test_the_responses_api_is_a_tier_like_any_other(
     provider: ProviderServer, make: Any, connections: dict[str, Any]
 ) -> None:
     """Its tools, its streams and what they used are read in its own words."""
-    responses = OpenAIResponses(model=SMALL, api_base=provider.base_url, api_key="test", **connections)
+    package = pytest.importorskip("llama_index.llms.openai")
+    responses = package.OpenAIResponses(model=SMALL, api_base=provider.base_url, api_key="test", **connections)
     llm = TuppenceLLM([responses, make(LARGE)], cache=False, ledger=False)
     with spend() as spent:
         assert llm.chat([user("Hello")]).message.content == "You said: Hello"

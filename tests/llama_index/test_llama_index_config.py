@@ -27,6 +27,7 @@ def written(folder: Path, server: ProviderServer, *, check: str = "default") -> 
 
 def test_the_tiers_of_a_file_are_asked_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A chat model with its context; the judge is the large tier's own native model."""
+    pytest.importorskip("llama_index.llms.openai_like")
     monkeypatch.setenv("TEAM_KEY", "sk-team")
     with ProviderServer() as server:
         llm = from_config(written(tmp_path, server, check="{judged_by: large}"))
@@ -41,6 +42,7 @@ def test_the_tiers_of_a_file_are_asked_as_it_says(tmp_path: Path, monkeypatch: p
 
 def test_a_file_says_the_prices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server's own model costs what the file says."""
+    pytest.importorskip("llama_index.llms.openai_like")
     monkeypatch.setenv("TEAM_KEY", "sk-team")
     with ProviderServer() as server:
         answer = from_config(written(tmp_path, server)).complete("hello").additional_kwargs["tuppence"]
