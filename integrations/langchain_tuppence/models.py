@@ -6,7 +6,7 @@ Raises what the models raise.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from typing import Any
 from uuid import UUID, uuid4
@@ -23,6 +23,7 @@ from langchain_tuppence.replies import reply_of
 from langchain_tuppence.structured import StructuredAnswer
 from langchain_tuppence.tools import OPTIONS
 from tuppence.attempts import Result
+from tuppence.context import Spend
 from tuppence.effects import Ask, live
 from tuppence.failures import let_through
 from tuppence.ports import Chunk
@@ -37,7 +38,7 @@ class NativeModels:
     """The native models, as one call asks them."""
 
     __slots__ = (
-        "child", "handles", "kwargs", "request", "result", "run_id", "structured", "tools", "watched",
+        "child", "handles", "kwargs", "request", "result", "run_id", "spends", "structured", "tools", "watched",
     )  # fmt: skip
 
     def __init__(
@@ -55,19 +56,27 @@ class NativeModels:
         """The run that names answers which no model gave in this call: cached ones and those of functions."""
         self.result: Result | None = None
         """What the call came to, once settled."""
+        self.spends: Sequence[Spend] = ()
+        """Handlers that add up what calls cost."""
         self.watched = False
         """Whether a handler looks at tokens: then a draft that may be rejected must come whole."""
 
-    def opened(self, child: BaseCallbackManager, run_id: UUID | None, *, shown: bool, watched: bool) -> None:
+    def opened(
+        self, child: BaseCallbackManager, run_id: UUID | None, *, shown: bool, watched: bool, spends: Sequence[Spend]
+    ) -> None:  # fmt: skip
         """Join the call to its run, if anybody listens to one."""
         self.child = child
         self.run_id = run_id
         self.watched = watched
+        self.spends = spends
         if shown:
             self.request.streaming = True
 
     def settled(self, result: Result) -> None:
+        """Take the result, and hand it on at once: a run's end may come in another order, or never."""
         self.result = result
+        for spend in self.spends:
+            spend.add(result)
 
     # -- asking
 

@@ -27,7 +27,6 @@ from langchain_core.tracers.base import AsyncBaseTracer, BaseTracer
 
 from langchain_tuppence.calls import Call
 from langchain_tuppence.spending import SpendCallbackHandler
-from tuppence.attempts import Result
 
 M = TypeVar("M", bound=BaseCallbackManager)
 NAME = "ChatTuppence"
@@ -87,9 +86,9 @@ class Stage:
         for handler in self.spends:
             handler.entered(run_id)
 
-    def left(self, run_id: UUID, result: Result | None) -> None:
+    def left(self, run_id: UUID) -> None:
         for handler in self.spends:
-            handler.left(run_id, result)
+            handler.left(run_id)
 
     def note(self, run_id: UUID, facts: dict[str, Any]) -> None:
         """Put what the call came to into the run's metadata, where a tracer (LangSmith) shows it."""
@@ -133,7 +132,11 @@ class Told:
             )[0]
         self.stage.entered(self.chain.run_id)
         call.models.opened(
-            self.chain.get_child(), self.chain.run_id, shown=stage is not None, watched=self.stage.watched
+            self.chain.get_child(),
+            self.chain.run_id,
+            shown=stage is not None,
+            watched=self.stage.watched,
+            spends=self.stage.spends,
         )
 
     def show(self, chunk: AIMessageChunk) -> None:
@@ -147,7 +150,7 @@ class Told:
     def ended(self, call: Call) -> None:
         if self.chain is None:
             return
-        self.stage.left(self.chain.run_id, call.result)
+        self.stage.left(self.chain.run_id)
         if self.view is not None:
             self.view.on_llm_end(_generated(call.answer))
         self.stage.note(self.chain.run_id, call.facts)
@@ -156,7 +159,7 @@ class Told:
     def failed(self, error: BaseException, call: Call) -> None:
         if self.chain is None:
             return
-        self.stage.left(self.chain.run_id, call.result)
+        self.stage.left(self.chain.run_id)
         if self.view is not None:
             self.view.on_llm_error(error, response=LLMResult(generations=[]))
         self.chain.on_chain_error(error)
@@ -194,7 +197,11 @@ class AsyncTold:
             told.view = views[0]
         told.stage.entered(told.chain.run_id)
         call.models.opened(
-            told.chain.get_child(), told.chain.run_id, shown=stage is not None, watched=told.stage.watched
+            told.chain.get_child(),
+            told.chain.run_id,
+            shown=stage is not None,
+            watched=told.stage.watched,
+            spends=told.stage.spends,
         )
         return told
 
@@ -209,7 +216,7 @@ class AsyncTold:
     async def ended(self, call: Call) -> None:
         if self.chain is None:
             return
-        self.stage.left(self.chain.run_id, call.result)
+        self.stage.left(self.chain.run_id)
         if self.view is not None:
             await self.view.on_llm_end(_generated(call.answer))
         self.stage.note(self.chain.run_id, call.facts)
@@ -218,7 +225,7 @@ class AsyncTold:
     async def failed(self, error: BaseException, call: Call) -> None:
         if self.chain is None:
             return
-        self.stage.left(self.chain.run_id, call.result)
+        self.stage.left(self.chain.run_id)
         if self.view is not None:
             await self.view.on_llm_error(error, response=LLMResult(generations=[]))
         await self.chain.on_chain_error(error)

@@ -61,12 +61,10 @@ class SpendCallbackHandler(Spend, BaseCallbackHandler):
         with self._lock:
             self._facades.add(run_id)
 
-    def left(self, run_id: UUID, result: Result | None) -> None:
-        """Take the settled result of that call; None where nothing was tried."""
+    def left(self, run_id: UUID) -> None:
+        """Learn that the call has ended; its result was added when it was settled."""
         with self._lock:
             self._facades.discard(run_id)
-            if result is not None:
-                self.add(result)
 
     # -- other models
 
