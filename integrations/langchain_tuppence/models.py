@@ -167,10 +167,11 @@ class NativeModels:
         sent = {**handle.kwargs, **self.kwargs} if handle.kwargs else self.kwargs
         if self.structured is not None:
             sent = {**self.structured.kwargs(handle), **sent}
-        elif self.tools:
+        elif self.tools is not None:
+            # Agents without tools bind an empty list, and its options with it: they are no model's own arguments.
             options = {name: sent[name] for name in OPTIONS if sent.get(name) is not None}
             rest = {k: v for k, v in sent.items() if k not in OPTIONS}
-            sent = {**handle.with_tools(self.tools, options), **rest}
+            sent = {**(handle.with_tools(self.tools, options) if self.tools else {}), **rest}
         return {**sent, **edits} if edits else sent
 
     def _secret(self, ask: Ask) -> bool:

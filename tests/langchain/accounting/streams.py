@@ -10,7 +10,7 @@ from langchain_core.output_parsers import StrOutputParser
 
 from langchain_tuppence import ChatTuppence
 
-from .surfaces import PROMPT, graph_of
+from .surfaces import HAS_V3_EVENTS, PROMPT, graph_of
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _agent(llm: ChatTuppence) -> Any:
     return create_agent(llm, tools=[])
 
 
-SOURCES = (
+_ALL = (
     Source("stream", stream, False),
     Source("chain", chain, False, waits=True),
     Source("events_v3", events_v3, False),
@@ -107,5 +107,6 @@ SOURCES = (
     Source("graph_astream", _agraph(lambda llm: graph_of(llm, "astream")), True),
     Source("aagent", _agraph(_agent), True),
 )
+SOURCES = tuple(source for source in _ALL if HAS_V3_EVENTS or not source.name.endswith("v3"))
 SYNC = tuple(source for source in SOURCES if not source.is_async)
 ASYNC = tuple(source for source in SOURCES if source.is_async)

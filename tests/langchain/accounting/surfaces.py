@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import reduce
+from importlib.util import find_spec
 from operator import add
 from typing import Any, Literal
 
@@ -220,7 +221,10 @@ async def agent_v3(llm: ChatTuppence, question: str, config: Any) -> Seen:
     return seen
 
 
-SURFACES = (
+HAS_V3_EVENTS = find_spec("langchain_core.language_models._compat_bridge") is not None
+"""Whether this langchain-core knows the v3 events at all; what has none has no such cells."""
+
+_ALL = (
     Surface("invoke", invoke),
     Surface("ainvoke", ainvoke, is_async=True),
     Surface("batch", batch, calls=2),
@@ -245,3 +249,4 @@ SURFACES = (
     Surface("graph_v3", graph_v3),
     Surface("agent_v3", agent_v3, "agent", calls=2, is_async=True),
 )
+SURFACES = tuple(surface for surface in _ALL if HAS_V3_EVENTS or not surface.name.endswith("v3"))

@@ -10,7 +10,7 @@ from langchain_core.output_parsers import StrOutputParser
 
 from .script import CITY, REFUSAL, City, Step, good_text, say
 from .situations import SMALL
-from .surfaces import PROMPT, Seen, agent_of, every, graph_of
+from .surfaces import HAS_V3_EVENTS, PROMPT, Seen, agent_of, every, graph_of
 from .world import World, cached
 
 QUESTION = "When was it built?"
@@ -80,6 +80,7 @@ def test_events_of_a_stream_are_its_text_once(world: World, program: str) -> Non
     world.audit_calls(2)
 
 
+@pytest.mark.skipif(not HAS_V3_EVENTS, reason="no v3 events here")
 def test_v3_events_and_output_of_a_structured_answer(world: World) -> None:
     """The v3 protocol carries a bound model's answer, and is counted once."""
     say(world.server, "small-model", [Step.GOOD])
