@@ -10,9 +10,9 @@ from __future__ import annotations
 import itertools
 import os
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from tuppence.prices import PicoUSD
+from tuppence.prices import PicoUSD, usd
 from tuppence.request import Reply, Tags
 from tuppence.usage import Usage
 
@@ -94,6 +94,23 @@ class Result:
             if attempt.outcome in ("accepted", "hit"):
                 return attempt.tier
         return None
+
+    def summary(self) -> dict[str, Any]:
+        """Describe the call in plain JSON, no prompt and no answer; `usd` is exact decimal text of what is priced."""
+        decision = self.decision
+        told: dict[str, Any] = {
+            "call_id": self.call_id, "tier": self.tier, "attempts": len(self.attempts),
+            "usd": f"{usd(self.pico_usd):f}", "cache": decision.cache, "route": decision.route,
+        }  # fmt: skip
+        if self.unpriced:
+            told["unpriced"] = True
+        if decision.check:
+            told["check"] = decision.check
+        if decision.would:
+            told["would"] = decision.would
+        if decision.faults:
+            told["faults"] = list(decision.faults)
+        return told
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,6 @@ from tuppence.effects import Choice, Route
 from tuppence.errors import ConfigError, RequestError
 from tuppence.policy import Policy
 from tuppence.ports import Port
-from tuppence.prices import usd
 from tuppence.request import Message, Request, Tags
 from tuppence.tiers import Tier
 
@@ -115,7 +114,7 @@ class Call:
         result = self.settled
         assert result.reply is not None
         self.answer = result.reply.native
-        self.facts = _facts(result)
+        self.facts = result.summary()
         told = self.answer.response_metadata.get(METADATA, {})
         answered_by = told.get("answered_by") or told.get("tier")
         if answered_by is not None:
@@ -130,23 +129,6 @@ class Call:
             held = AIMessageChunk(content="", chunk_position="last", id=self.models.new_id())
         held.response_metadata = {**held.response_metadata, METADATA: self.facts}
         return held
-
-
-def _facts(result: Result) -> dict[str, Any]:
-    decision = result.decision
-    facts: dict[str, Any] = {
-        "call_id": result.call_id, "tier": result.tier, "attempts": len(result.attempts),
-        "usd": f"{usd(result.pico_usd):f}", "cache": decision.cache, "route": decision.route,
-    }  # fmt: skip
-    if result.unpriced:
-        facts["unpriced"] = True
-    if decision.check:
-        facts["check"] = decision.check
-    if decision.would:
-        facts["would"] = decision.would
-    if decision.faults:
-        facts["faults"] = list(decision.faults)
-    return facts
 
 
 def messages_of(llm: ChatTuppence, model_input: LanguageModelInput) -> list[BaseMessage]:

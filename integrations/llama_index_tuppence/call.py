@@ -8,7 +8,7 @@ from typing import Any
 
 from llama_index_tuppence.listeners import announce
 from llama_index_tuppence.models import Conversation, Native, says_thinking
-from llama_index_tuppence.summary import STAMP, summary
+from llama_index_tuppence.stamp import STAMP
 from tuppence import drivers
 from tuppence.attempts import Result
 from tuppence.flow import plan
@@ -75,7 +75,7 @@ class Call:
     def _answer(self, result: Result) -> Native:
         assert result.reply is not None
         response: Native = result.reply.native
-        response.additional_kwargs[STAMP] = summary(result)
+        response.additional_kwargs[STAMP] = result.summary()
         return response
 
     def _closing(self, waiting: Native | None, last: Native | None) -> Native:
@@ -85,7 +85,7 @@ class Call:
                 update={"delta": "", "raw": None, "additional_kwargs": {}}
             )  # fmt: skip
         if self._result is not None:
-            waiting.additional_kwargs[STAMP] = summary(self._result)
+            waiting.additional_kwargs[STAMP] = self._result.summary()
         return waiting
 
 

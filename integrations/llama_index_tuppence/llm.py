@@ -35,7 +35,7 @@ from llama_index_tuppence.models import Conversation
 from llama_index_tuppence.options import Override, override, retries_of, usd_limit
 from llama_index_tuppence.requests import completion_of, request_of
 from llama_index_tuppence.selections import selections
-from llama_index_tuppence.summary import tier_of
+from llama_index_tuppence.stamp import tier_of
 from llama_index_tuppence.tiers import LlmTier, Prices, Tiers, ladder, price_book, settings_digest
 from tuppence.assembly import CacheOption, LedgerOption, open_cache, open_ledger
 from tuppence.checks import default_check

@@ -32,7 +32,7 @@ from llama_index_tuppence.dialects import (
     usage_of,
 )
 from llama_index_tuppence.messages import edited, native, tool_calls_of
-from llama_index_tuppence.summary import STAMP
+from llama_index_tuppence.stamp import STAMP
 from llama_index_tuppence.tiers import LlmTier
 from tuppence.cache import freeze_reply, thaw_reply
 from tuppence.effects import Ask

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from llama_index_tuppence.summary import STAMP
+from llama_index_tuppence.stamp import STAMP
 from tuppence.context import checked_tags
 from tuppence.effects import Choice, Route
 from tuppence.errors import ConfigError
