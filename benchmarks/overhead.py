@@ -14,7 +14,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,12 @@ from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse, LLMMetadata
+from llama_index.core.llms import CustomLLM
+from llama_index.core.llms.callbacks import llm_chat_callback
+from openai.types.chat import ChatCompletion
 
+import llama_index_tuppence
 from langchain_tuppence import ChatTuppence, tier
 from tuppence import Message, Policy, Reply, Request, SqliteLedger, Tier, Usage, token_rate
 from tuppence.drivers import run
@@ -33,6 +38,12 @@ from tuppence.testing.models import ScriptedModels
 ANSWER = "The invoice is due thirty days after the end of the month in which the goods were delivered."
 RATE = token_rate(input="0.15", output="0.60")
 USAGE = {"input_tokens": 12, "output_tokens": 19, "total_tokens": 31}
+
+COMPLETION = ChatCompletion.model_validate({
+    "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "fake",
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": ANSWER}}],
+    "usage": {"prompt_tokens": 12, "completion_tokens": 19, "total_tokens": 31},
+})  # fmt: skip
 
 
 class FakeChat(BaseChatModel):
@@ -61,6 +72,26 @@ class FakeChat(BaseChatModel):
                 run_manager.on_llm_new_token(word, chunk=chunk)
             yield chunk
         yield ChatGenerationChunk(message=AIMessageChunk("", usage_metadata=USAGE))
+
+
+class FakeLLM(CustomLLM):
+    """The same for LlamaIndex: its response holds the SDK's own object, as its OpenAI classes' do."""
+
+    name: str = "fake"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(model_name=self.name, is_chat_model=True)
+
+    @llm_chat_callback()
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        return ChatResponse(message=ChatMessage(ANSWER, role="assistant"), raw=COMPLETION)
+
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        raise NotImplementedError("the benchmark chats")
+
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
+        raise NotImplementedError("the benchmark chats")
 
 
 def cpu_us(work: Callable[[], None], calls: int, settle: Callable[[], None]) -> float:
@@ -167,6 +198,16 @@ def _first_chunk_us(model: BaseChatModel) -> float:
     return spent * 1e6
 
 
+def llama_index_us(args: argparse.Namespace, folder: Path) -> float:
+    """TuppenceLLM over LlamaIndex's own model asked directly."""
+    ledger = SqliteLedger(folder / "llama_index.sqlite")
+    tiers = [llama_index_tuppence.tier(FakeLLM(name=name), rate=RATE) for name in ("small", "large")]
+    llm = llama_index_tuppence.TuppenceLLM(tiers, ledger=ledger)
+    bare = FakeLLM()
+    asked = [ChatMessage("When is it due?", role="user")]
+    return added(lambda: llm.chat(asked) and None, lambda: bare.chat(asked) and None, args, ledger.flush)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batches", type=int, default=60)
@@ -180,6 +221,7 @@ def main() -> None:
             "with_fallbacks_us": with_fallbacks_us(args),
             "hit_us": hit_us(args, folder),
             "ttft_added_us": ttft_added_us(args, folder),
+            "llama_index_us": llama_index_us(args, folder),
         }
     print(json.dumps({name: round(value, 1) for name, value in figures.items()}))
 

@@ -39,6 +39,7 @@ PUBLIC: dict[str, list[str]] = {
         "ChatTuppence",
         "SpendCallbackHandler",
         "SpendEmbeddings",
+        "SpendReranker",
         "TierSpec",
         "TuppenceCache",
         "function_tier",

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from math import ceil
-
 from tuppence.attempts import Attempt, Cause, CostStatus, Decision, Outcome, Result
 from tuppence.effects import Ask, Failed, Hit
 from tuppence.estimates import estimated_usage
-from tuppence.prices import GpuHourRate, PicoUSD
+from tuppence.prices import PicoUSD, timed
 from tuppence.request import Reply, Request
 from tuppence.tiers import Tier
 from tuppence.usage import Usage
@@ -50,23 +47,26 @@ class Books:
             usage = estimated_usage(tier, request, reply.text)
             status = "estimated"
         # On the reply too: a later hit spares this compute.
-        reply.usage = usage = _timed(tier, usage, reply.latency_ms)
+        reply.usage = usage = timed(tier.rate, usage, reply.latency_ms)
         self._bill(tier, cause, "abandoned", usage, status, reply.latency_ms, reply.model)
 
     def failed(self, tier: Tier, cause: Cause, failure: Failed, request: Request) -> None:
-        """Write a failure down: providers do not bill what they refuse, what they began is an estimate."""
+        """Write a failure down: providers do not bill what they refuse; what they began uncounted is estimated."""
         self.now += failure.latency_ms / 1000
-        started = tier.answer is None and (failure.begun or bool(failure.text))
-        usage = estimated_usage(tier, request, failure.text) if started else NO_USAGE
-        usage = _timed(tier, usage, failure.latency_ms)
-        self._bill(tier, cause, "failed", usage, "estimated" if started else "exact", failure.latency_ms, None)
+        usage = failure.usage if tier.answer is None else None
+        status: CostStatus = "exact"
+        if usage is None and tier.answer is None and (failure.begun or failure.text):
+            usage = estimated_usage(tier, request, failure.text)
+            status = "estimated"
+        usage = timed(tier.rate, usage or NO_USAGE, failure.latency_ms)
+        self._bill(tier, cause, "failed", usage, status, failure.latency_ms, None)
         self.last.error = f"{type(failure.error).__name__}: {failure.error}"[:200]
 
     def abandoned(self, ask: Ask, text: str, latency_ms: float) -> None:
         """Write down a call that was in flight when its caller went: a flagged estimate."""
         self.now += latency_ms / 1000
         if ask.tier.answer is None:
-            usage = _timed(ask.tier, estimated_usage(ask.tier, ask.request, text), latency_ms)
+            usage = timed(ask.tier.rate, estimated_usage(ask.tier, ask.request, text), latency_ms)
             self._bill(ask.tier, ask.cause, "abandoned", usage, "estimated", latency_ms, None)
 
     def hit(self, hit: Hit) -> None:
@@ -76,7 +76,7 @@ class Books:
             Attempt(
                 tier="cache", model=hit.reply.model or "", cause="hit", outcome="hit", usage=NO_USAGE, pico_usd=0,
                 status="exact", price_version="", started_at=self.now, latency_ms=0.0,
-                baseline_pico=None if usage is None or rate is None else rate.cost(usage),
+                baseline_pico=None if usage is None or rate is None else rate.at(self.now).cost(usage),
             )
         )  # fmt: skip
 
@@ -105,16 +105,19 @@ class Books:
         self, tier: Tier, cause: Cause, outcome: Outcome, usage: Usage, status: CostStatus, latency_ms: float,
         model: str | None,
     ) -> None:  # fmt: skip
-        pico = None if tier.rate is None else tier.rate.cost(usage)
+        # As of the call's end: DeepSeek, whose price changes within the day, said when it introduced that ("Models &
+        # Pricing", 2025, note on off-peak hours) that it bills a request by when it is complete. Others do not say.
+        rate = None if tier.rate is None else tier.rate.at(self.now)
+        pico = None if rate is None else rate.cost(usage)
         self.result.attempts.append(
             Attempt(
                 tier.name, model or tier.model, cause, outcome, usage, pico, "unpriced" if pico is None else status,
-                "" if tier.rate is None else tier.rate.version, self.now - latency_ms / 1000, latency_ms,
+                "" if rate is None else rate.version, self.now - latency_ms / 1000, latency_ms,
             )
         )  # fmt: skip
 
     def _price_at(self, tier: Tier, attempt: Attempt, reply: Reply) -> PicoUSD | None:
-        """What `tier` would have cost: exact where it answered, else its price for the same tokens."""
+        """What `tier` would have cost: exact where it answered, else its price, then, for the same tokens."""
         if attempt.tier == tier.name:
             return attempt.pico_usd
         if tier.rate is None:
@@ -122,9 +125,4 @@ class Books:
         usage = attempt.usage
         if not usage.total_tokens and tier.answer is None:
             usage = estimated_usage(tier, self.request, reply.text)
-        return tier.rate.cost(usage)
-
-
-def _timed(tier: Tier, usage: Usage, latency_ms: float) -> Usage:
-    """Add the compute time where that is what a tier is priced by; a millisecond begun counts."""
-    return replace(usage, gpu_ms=ceil(latency_ms)) if isinstance(tier.rate, GpuHourRate) else usage
+        return tier.rate.at(attempt.started_at + attempt.latency_ms / 1000).cost(usage)

@@ -11,8 +11,8 @@ from zlib import crc32
 
 from tuppence.attempts import Attempt, Cause, Verdict
 from tuppence.books import Books
-from tuppence.effects import Ask, Declined, Failed, Gate, Plan, Sleep, held, live
-from tuppence.errors import CallFailed, ScopeError, SpendLimitReached
+from tuppence.effects import Ask, Consult, Declined, Effect, Failed, Gate, Plan, Sleep, held, live
+from tuppence.errors import CallFailed, RequestError, ScopeError, SpendLimitReached
 from tuppence.estimates import affordable
 from tuppence.failures import is_control_flow
 from tuppence.policy import Mode, Policy
@@ -107,7 +107,10 @@ class Climb:
 
     def _can_afford(self, tier: Tier) -> bool:
         limit = self.policy.max_pico_per_call
-        if limit is None or affordable(tier, self.request, limit=limit, spent=self.books.result.pico_usd):
+        if limit is None:
+            return True
+        spent = self.books.result.pico_usd
+        if affordable(tier, self.request, limit=limit, spent=spent, at=self.books.now):
             return True
         allowed = f"max_usd_per_call (${self.policy.max_usd_per_call})"
         self.books.note(f"stopped before {tier.name}: it could pass {allowed}")
@@ -185,26 +188,40 @@ class Climb:
         outcome: Any = None
         while True:
             try:
-                effect = opinion.send(outcome)
+                step = self._step(opinion.send(outcome))
             except StopIteration as done:
                 verdict: Verdict = done.value
                 return verdict
             except Exception as error:
                 return self._broken_check(error)
-            if type(effect) is not Ask:
-                outcome = yield effect
-            elif not self._may_see(effect.tier):
-                outcome = Declined()
-            else:
-                outcome = yield from self._ask(effect.tier, effect.cause, effect.request, held)
-                if type(outcome) is Reply:
-                    self.books.last.outcome = "consulted"
+            outcome = yield from step
+
+    def _step(self, effect: Effect[Any]) -> Plan[Any]:
+        """Plan what a check asks for; raise `RequestError` where it names no tier, or asks past the policy."""
+        if isinstance(effect, Consult):
+            return self._opinion(self.policy.tier(effect.tier), effect)
+        if isinstance(effect, Ask):
+            # Performed as it stands, it would pass by the guards and the books.
+            raise RequestError(
+                f"the check yielded Ask for tier {effect.tier.name!r}: yield Consult({effect.tier.name!r}, ...), and "
+                "give the policy that tier as one of its tiers or judges"
+            )
+        return iter(effect)
+
+    def _opinion(self, tier: Tier, effect: Consult) -> Plan[Reply | Failed | Declined]:
+        """Ask a tier on behalf of the check, if the guards let it see the request."""
+        if not self._may_see(tier):
+            return Declined()
+        outcome = yield from self._ask(tier, effect.cause, effect.request, held)
+        if type(outcome) is Reply:
+            self.books.last.outcome = "consulted"
+        return outcome
 
     def _may_see(self, tier: Tier) -> bool:
         """Say whether the guards let a tier that a check asks see this request: its prompt quotes it."""
         try:
             allowed = tier in guarded(self.request, self.policy, (tier,))
-        except ScopeError as error:
+        except (RequestError, ScopeError) as error:
             self.books.note(f"{tier.name} not consulted: {error}")
             return False
         if not allowed:

@@ -15,6 +15,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from tuppence.attempts import Cause, Result, Verdict
 from tuppence.request import Edits, Reply, Request
 from tuppence.tiers import Tier
+from tuppence.usage import Usage
 
 T_co = TypeVar("T_co", covariant=True)
 R = TypeVar("R")
@@ -65,7 +66,9 @@ class Failed:
     """What had been generated when it failed."""
     latency_ms: float = 0.0
     begun: bool = False
-    """The provider may have begun to generate, and bill: what it used is an estimate then."""
+    """The provider may have begun to generate, and bill: what it used is an estimate then, unless `usage` says it."""
+    usage: Usage | None = None
+    """What the provider said that it used, where the exception carries that."""
 
     @property
     def passing(self) -> bool:
@@ -95,6 +98,17 @@ class Ask(Effect["Reply | Failed | Declined"]):
     edits: Edits
     cause: Cause
     gate: Gate = held
+
+
+@dataclass(slots=True)
+class Consult(Effect["Reply | Failed | Declined"]):
+    """Ask the tier of this name on behalf of a check. Never performed as it stands: the climb makes an `Ask` of it,
+    with the policy's guards, retries and accounting.
+    """
+
+    tier: str
+    request: Request
+    cause: Cause
 
 
 @dataclass(slots=True)
@@ -185,7 +199,11 @@ class Abandoned(BaseException):
 
 
 class Check(Protocol):
-    """Is this answer good enough? A score at once, or a plan that asks somebody first (a judge, a second opinion)."""
+    """Is this answer good enough? A score at once, or a plan that asks somebody first: tiers and judges by `Consult`.
+
+    A check that names tiers lists them in an attribute `names`, so that a policy can say at once that one does not
+    exist.
+    """
 
     def __call__(self, request: Request, reply: Reply, /) -> Verdict | Plan[Verdict]: ...
 

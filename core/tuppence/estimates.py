@@ -34,9 +34,12 @@ def worst_usage(tier: Tier, request: Request) -> Usage:
     return Usage(input=input_tokens(tier, request), output=min(limits, default=_UNLIMITED_OUTPUT_TOKENS))
 
 
-def affordable(tier: Tier, request: Request, *, limit: PicoUSD | None, spent: PicoUSD) -> bool:
-    """Say whether asking `tier` keeps the call within `limit`; a tier without a price never does."""
+def affordable(tier: Tier, request: Request, *, limit: PicoUSD | None, spent: PicoUSD, at: float) -> bool:
+    """Say whether asking `tier` at a moment (Unix seconds) keeps the call within `limit`.
+
+    A tier without a price never does.
+    """
     if limit is None or tier.answer is not None:
         return True
-    worst = None if tier.rate is None else tier.rate.cost(worst_usage(tier, request))
+    worst = None if tier.rate is None else tier.rate.at(at).cost(worst_usage(tier, request))
     return worst is not None and spent + worst <= limit

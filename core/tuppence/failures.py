@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuppence.effects import Failed, FailureKind
+from tuppence.errors import UsageError
+from tuppence.usage import Usage, read_usage
 
 # LangGraph steers graphs by raising these: they are not failures and must reach the graph untouched.
 _CONTROL_FLOW = frozenset({"GraphBubbleUp"})
@@ -59,7 +61,23 @@ def failed(error: BaseException, *, latency_ms: float = 0.0) -> Failed:
     """Describe a provider's exception as an outcome."""
     kind = _kind(error)
     begun = kind in ("timeout", "connection", "garbage", "unknown") and not _never_sent(error)
-    return Failed(error, kind, retry_after_s=_retry_after_s(error), latency_ms=latency_ms, begun=begun)
+    return Failed(
+        error, kind, retry_after_s=_retry_after_s(error), latency_ms=latency_ms, begun=begun, usage=usage_told(error)
+    )
+
+
+def usage_told(error: BaseException) -> Usage | None:
+    """Read what a failed call used where its exception carries the provider's answer, else None.
+
+    The OpenAI SDK raises one where an answer that it was to parse was cut off by `max_tokens`: that answer is billed.
+    """
+    completion = getattr(error, "completion", None)
+    if getattr(completion, "usage", None) is None:
+        return None
+    try:
+        return read_usage("chat", completion)
+    except UsageError:
+        return None
 
 
 def _never_sent(error: BaseException) -> bool:

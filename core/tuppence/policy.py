@@ -1,5 +1,5 @@
-"""The configured whole: which tiers there are and how a call goes through them. Plain data; the order of steps
-is in `flow`.
+"""The configured whole: which tiers and judges there are and how a call goes through them. Plain data; the order of
+steps is in `flow`.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ class Policy:
 
     tiers: tuple[Tier, ...]
     """Cheapest first; the last is the strongest, the one that all fail over to and savings are measured against."""
+    judges: tuple[Tier, ...] = ()
+    """Tiers that only checks ask: judges and second opinions; never on the ladder."""
     route: Route | None = None
     guards: tuple[Route, ...] = ()
     """Routes that may only take tiers away and whose failure stops the call (private data, tenants)."""
@@ -82,7 +84,7 @@ class Policy:
     """When no tier's answer passed, or the money ended: return the best draft so far, or raise."""
     mode: Mode = "optimise"
     version: str = ""
-    """Your name for this policy and its prompts: a new one starts a new cache. Empty: a hash of the tiers."""
+    """Your name for this policy and its prompts: a new one starts a new cache. Empty: a hash of the models."""
     surface: str = ""
     """Which integration's objects the replies are: entries of one are of no use to another."""
     recent: RecentCalls = field(default_factory=RecentCalls, compare=False)
@@ -103,11 +105,12 @@ class Policy:
         object.__setattr__(self, "scope", f"{self.version}/{digest}")
 
     def tier(self, name: str) -> Tier:
-        """Return the tier called `name`; raise `RequestError` naming those there are."""
-        for tier in self.tiers:
-            if tier.name == name:
-                return tier
-        raise RequestError(f"there is no tier {name!r}: this policy has {[t.name for t in self.tiers]}")
+        """Return the tier or judge called `name`; raise `RequestError` naming those there are."""
+        return _found(name, (*self.tiers, *self.judges), self)
+
+    def rung(self, name: str) -> Tier:
+        """Return the tier of the ladder called `name`, which a judge never is; raise `RequestError` without one."""
+        return _found(name, self.tiers, self)
 
     def override(self, **changes: Any) -> Policy:
         """Return a copy with `changes`; an unknown name raises `ConfigError`."""
@@ -123,26 +126,35 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 def _described(policy: Policy) -> str:
     """Write down what of a policy decides answers, the same in every process."""
-    tiers = [(t.name, t.provider, t.model, t.additions) for t in policy.tiers]
-    return _ADDRESS.sub("", repr((policy.surface, tiers, policy.check, policy.threshold)))
+    tiers, judges = (
+        [(t.name, t.provider, t.model, t.additions) for t in asked] for asked in (policy.tiers, policy.judges)
+    )
+    return _ADDRESS.sub("", repr((policy.surface, tiers, judges, policy.check, policy.threshold)))
+
+
+def _found(name: str, among: tuple[Tier, ...], policy: Policy) -> Tier:
+    for tier in among:
+        if tier.name == name:
+            return tier
+    raise RequestError(f"there is no tier {name!r}: {_those_there_are(policy)}")
+
+
+def _those_there_are(policy: Policy) -> str:
+    judges = f" and the judges, which only checks ask, {[t.name for t in policy.judges]}" if policy.judges else ""
+    return f"the tiers are {[t.name for t in policy.tiers]}{judges}"
 
 
 def _validate(policy: Policy) -> None:
     if not policy.tiers:
         raise ConfigError("the policy has no tiers: give at least one model")
-    repeated = _repeated(t.name for t in policy.tiers)
+    repeated = _repeated(t.name for t in (*policy.tiers, *policy.judges))
     if repeated:
-        raise ConfigError(f"two tiers are called {repeated!r}: give each its own name")
+        raise ConfigError(f"two tiers or judges are called {repeated!r}: give each its own name")
     if not 0.0 <= policy.threshold <= 1.0:
         raise ConfigError(f"threshold is {policy.threshold}: scores lie between 0 and 1")
     if getattr(policy.route, "guards", False):
         raise ConfigError("route holds a guard, and a route that breaks is gone round: put the guard into guards=(...)")
-    unknown = _tiers_named(policy) - {t.name for t in policy.tiers}
-    if unknown:
-        raise ConfigError(
-            f"a route or guard names {sorted(unknown)}, but the tiers are {[t.name for t in policy.tiers]}: "
-            "correct the name, or add the tier"
-        )
+    _validate_names(policy)
     limit = policy.max_usd_per_call
     if limit is not None and not (limit.is_finite() and limit > 0):
         raise ConfigError(f"max_usd_per_call is {limit}: it must be a positive amount of dollars, or None")
@@ -152,8 +164,24 @@ def _validate(policy: Policy) -> None:
         raise ConfigError(f"on_exhausted is {policy.on_exhausted!r}: it is 'best_draft' or 'error'")
 
 
-def _tiers_named(policy: Policy) -> frozenset[str]:
-    parts = (policy.route, *policy.guards)
+def _validate_names(policy: Policy) -> None:
+    """Find names that stand for nothing. Judges are asked by checks and kept by guards; no route leads to one."""
+    rungs = {t.name for t in policy.tiers}
+    known = rungs | {t.name for t in policy.judges}
+    unknown = _tiers_named(policy.route) - rungs
+    if unknown:
+        raise ConfigError(
+            f"the route names {sorted(unknown)}, but {_those_there_are(policy)}: correct the name, or add the tier"
+        )
+    unknown = _tiers_named(*policy.guards, policy.check) - known
+    if unknown:
+        raise ConfigError(
+            f"a guard or check names {sorted(unknown)}, but {_those_there_are(policy)}: correct the name, or add the "
+            "model to judges"
+        )
+
+
+def _tiers_named(*parts: Route | Check | None) -> frozenset[str]:
     return frozenset().union(*(getattr(part, "names", frozenset()) for part in parts))
 
 

@@ -142,10 +142,7 @@ class Port:
                 reply = bounded(lambda: self.models.ask(ask), ask.tier.timeout_s, ask.tier.name)
         except Exception as error:
             return self._failed(error)
-        if reply is None:
-            return Declined()
-        reply.latency_ms = self.elapsed_ms()
-        return reply
+        return self._answered(reply)
 
     async def aask(self, ask: Ask) -> Reply | Failed | Declined:
         self._started = _clock()
@@ -159,10 +156,7 @@ class Port:
                     reply = await self.models.aask(ask)
         except Exception as error:
             return self._failed(error)
-        if reply is None:
-            return Declined()
-        reply.latency_ms = self.elapsed_ms()
-        return reply
+        return self._answered(reply)
 
     def stream(self, ask: Ask) -> Generator[Chunk | Reply | Failed | Declined, None, None]:
         """Yield the chunks of one ask, then its outcome."""
@@ -204,6 +198,12 @@ class Port:
 
     def replay(self, reply: Reply) -> Iterable[Any]:
         return self.models.replay(reply)
+
+    def _answered(self, reply: Reply | None) -> Reply | Declined:
+        if reply is None:
+            return Declined()
+        reply.latency_ms = self.elapsed_ms()
+        return reply
 
     def _timed(self, reply: Reply, first: float | None) -> Reply:
         reply.latency_ms = self.elapsed_ms()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -58,8 +59,8 @@ class Request:
     call_id: str | None = None
     """The caller's name for this logical call: retries under the same id are accounted as one call."""
     streaming: bool = False
-    received_at: float = 0.0
-    """Unix seconds."""
+    received_at: float = field(default_factory=time.time)
+    """Unix seconds: prices are those of this moment on."""
     native: Any = None
     """The user's own messages, which ports edit and send."""
 

@@ -3,6 +3,7 @@
 from langchain_tuppence.cache import TuppenceCache
 from langchain_tuppence.chat import ChatTuppence
 from langchain_tuppence.embeddings import SpendEmbeddings
+from langchain_tuppence.reranking import SpendReranker
 from langchain_tuppence.spending import SpendCallbackHandler
 from langchain_tuppence.tiers import TierSpec, tier
 from tuppence.context import spend, tags
@@ -12,6 +13,7 @@ __all__ = [
     "ChatTuppence",
     "SpendCallbackHandler",
     "SpendEmbeddings",
+    "SpendReranker",
     "TierSpec",
     "TuppenceCache",
     "function_tier",

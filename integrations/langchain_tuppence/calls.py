@@ -211,7 +211,7 @@ def _route(policy: Policy, route: Any) -> Route:
         return route  # type: ignore[no-any-return]
     if not isinstance(route, str):
         raise ConfigError(f"route is {route!r}: give a tier's name or a function of (request, ladder)")
-    return Fixed(policy.tier(route))
+    return Fixed(policy.rung(route))
 
 
 class Fixed:

@@ -7,7 +7,6 @@ anything.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from pathlib import Path
@@ -23,14 +22,13 @@ from typing_extensions import override
 from langchain_tuppence import events, relay
 from langchain_tuppence.calls import STRUCTURED, Call
 from langchain_tuppence.entries import Entries
-from langchain_tuppence.parts import Parts, parts_of
+from langchain_tuppence.parts import Parts, parts_of, refuse_unknown
 from langchain_tuppence.runs import AsyncTold, Told
 from langchain_tuppence.structured import StructuredAnswer, with_raw
 from langchain_tuppence.tiers import packed, shared_profile
 from langchain_tuppence.tools import ToolLike, neutral_choice, neutral_tools
 from tuppence import drivers
 from tuppence.checks import default_check
-from tuppence.errors import ConfigError
 from tuppence.flow import plan
 from tuppence.policy import Mode, OnExhausted, Policy, Retries
 from tuppence.spend import Ledger
@@ -53,6 +51,8 @@ class ChatTuppence(Entries):
 
     tiers: Any = Field(exclude=True, repr=False)
     """Models, `tier(...)` descriptions and function tiers, cheapest first, or a dict of names to such."""
+    judges: Any = Field(default=(), exclude=True, repr=False)
+    """Models that only checks ask, given like tiers: `judges=[tier(model, name="judge")], check=judged_by("judge")`."""
     route: Any = Field(default=None, exclude=True, repr=False)
     guards: Sequence[Any] = Field(default=(), exclude=True, repr=False)
     check: Any = Field(default=DEFAULT_CHECK, exclude=True, repr=False)
@@ -82,11 +82,11 @@ class ChatTuppence(Entries):
 
     def __init__(self, **options: Any) -> None:
         # Built here and not in a validator: pydantic would wrap a ConfigError, and show the tiers with their settings.
-        _refuse_unknown(type(self), options)
+        refuse_unknown(type(self), options)
         super().__init__(**options)
         self._parts = parts_of(self)
         if getattr(self, "profile", _NO_PROFILES) is None:
-            self.profile = cast("Any", shared_profile(self._parts.handles.values()))
+            self.profile = cast("Any", shared_profile(self._parts.rungs.values()))
 
     @classmethod
     def from_config(cls, path: str | Path, **changes: Any) -> ChatTuppence:
@@ -267,17 +267,18 @@ class ChatTuppence(Entries):
         handed to tiers that have it; the others use their default.
         """
         options = {"method": method, "strict": strict, **kwargs}
-        answer = StructuredAnswer(schema, self._parts.handles, {k: v for k, v in options.items() if v is not None})
+        answer = StructuredAnswer(schema, self._parts.rungs, {k: v for k, v in options.items() if v is not None})
         model = self.bind(**{STRUCTURED: answer})
         return with_raw(model, answer.reader()) if include_raw else model | answer.reader()
 
     # -- copies
 
     def _options(self) -> dict[str, Any]:
-        """Return the constructor's arguments, with the tiers as they were built."""
+        """Return the constructor's arguments, with the tiers and judges as they were built."""
         options = {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
         options.pop("profile", None)
-        return {**options, "tiers": packed(self._parts.policy.tiers, self._parts.handles)}
+        policy, handles = self._parts.policy, self._parts.handles
+        return {**options, "tiers": packed(policy.tiers, handles), "judges": packed(policy.judges, handles)}
 
     @override
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> ChatTuppence:
@@ -293,12 +294,3 @@ class ChatTuppence(Entries):
 
 def _rebuilt(cls: type[ChatTuppence], options: dict[str, Any]) -> ChatTuppence:
     return cls(**options)
-
-
-def _refuse_unknown(cls: type[ChatTuppence], options: Mapping[str, Any]) -> None:
-    """Raise `ConfigError` for an option that does not exist, with the one that was probably meant."""
-    known = set(cls.model_fields) | {f.alias for f in cls.model_fields.values() if f.alias}
-    for name in options.keys() - known:
-        meant = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {meant[0]!r}?" if meant else "see its fields for those there are"
-        raise ConfigError(f"{cls.__name__} has no option {name!r} (given: {options[name]!r}): {hint}")

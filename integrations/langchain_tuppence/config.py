@@ -34,8 +34,8 @@ def from_config(config: str | Path | Config, **changes: Any) -> ChatTuppence:
     Raises `ConfigError` for anything wrong in the file, a class whose package is missing, or a key that is not set.
     """
     loaded = config if isinstance(config, Config) else load_config(config)
-    tiers = {spec.tier.name: _tier(spec) for spec in loaded.tiers}
-    return ChatTuppence(**{"tiers": tiers, **loaded.options(), **changes})
+    tiers, judges = ({spec.tier.name: _tier(spec) for spec in specs} for specs in (loaded.tiers, loaded.judges))
+    return ChatTuppence(**{"tiers": tiers, "judges": judges, **loaded.options(), **changes})
 
 
 def _tier(spec: TierSpec) -> Any:

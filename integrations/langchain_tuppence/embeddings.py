@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from langchain_core.embeddings import Embeddings
 
 from tuppence.assembly import LedgerOption, open_ledger
-from tuppence.attempts import Attempt, Decision, Result, new_call_id
-from tuppence.context import current_tags, enclosing_spends
+from tuppence.attempts import new_call_id
+from tuppence.context import enclosing_spends
+from tuppence.observed import observed
 from tuppence.prices import PriceBook, Rate
 from tuppence.tokens import count_tokens
 from tuppence.usage import Usage
@@ -65,15 +66,10 @@ class SpendEmbeddings(Embeddings):
         if not texts:
             return
         usage = Usage(input=sum(count_tokens(text, self.model).tokens for text in texts))
-        rate = self._rate
-        pico = None if rate is None else rate.cost(usage)
-        attempt = Attempt(
-            tier=self.model or "embeddings", model=self.model, cause="observed", outcome="observed", usage=usage,
-            pico_usd=pico, status="unpriced" if pico is None else "estimated",
-            price_version="" if rate is None else rate.version, started_at=started,
-            latency_ms=(time.time() - started) * 1000,
+        result = observed(
+            new_call_id(), usage, self._rate, model=self.model, tier=self.model or "embeddings", status="estimated",
+            started_at=started, ended_at=time.time(),
         )  # fmt: skip
-        result = Result(new_call_id(), None, [attempt], Decision("observed"), current_tags())
         for spend in enclosing_spends():
             spend.add(result)
         if self._ledger is not None:

@@ -5,6 +5,7 @@ Only building happens here; a call reads the result and changes nothing in it.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from langchain_tuppence.calls import amount
 from langchain_tuppence.handles import Handle
 from langchain_tuppence.tiers import built, shared_settings
 from tuppence.assembly import open_cache, open_ledger
+from tuppence.errors import ConfigError
 from tuppence.policy import Policy
 from tuppence.prices import PriceBook
 from tuppence.spend import Ledger
@@ -28,7 +30,10 @@ class Parts:
     """
 
     policy: Policy
+    rungs: Mapping[str, Handle]
+    """The models of the ladder: those that may answer the user."""
     handles: Mapping[str, Handle]
+    """All models, judges included."""
     ledger: Ledger | None
     settings: Mapping[str, Any]
     """What the tiers' own models say of every request: sampling, length."""
@@ -38,14 +43,27 @@ class Parts:
 
 def parts_of(llm: ChatTuppence) -> Parts:
     """Build the parts; raise `ConfigError` for options that cannot work."""
-    tiers, handles = built(llm.tiers, llm.prices or PriceBook.default(), output_version=llm.output_version)
+    prices = llm.prices or PriceBook.default()
+    tiers, rungs = built(llm.tiers, prices, output_version=llm.output_version)
+    judges, consulted = built(llm.judges, prices, output_version=llm.output_version, beside=tiers)
+    handles = {**rungs, **consulted}
     digest = "-".join(handle.digest() for handle in handles.values())
     limit = None if llm.max_usd_per_call is None else amount(llm.max_usd_per_call)
     policy = Policy(
-        tiers=tiers, route=llm.route, guards=tuple(llm.guards), check=llm.check, threshold=llm.threshold,
-        cache=open_cache(llm.cache), retries=llm.retries, max_usd_per_call=limit, on_exhausted=llm.on_exhausted,
-        mode=llm.mode, surface="langchain", version=f"{llm.version}/{digest}" if llm.version else digest,
+        tiers=tiers, judges=judges, route=llm.route, guards=tuple(llm.guards), check=llm.check,
+        threshold=llm.threshold, cache=open_cache(llm.cache), retries=llm.retries, max_usd_per_call=limit,
+        on_exhausted=llm.on_exhausted, mode=llm.mode, surface="langchain",
+        version=f"{llm.version}/{digest}" if llm.version else digest,
     )  # fmt: skip
     defaults = {"temperature": llm.temperature, "max_tokens": llm.max_tokens}
     sent = {name: value for name, value in defaults.items() if value is not None}
-    return Parts(policy, handles, open_ledger(llm.ledger_option), shared_settings(handles.values()), sent)
+    return Parts(policy, rungs, handles, open_ledger(llm.ledger_option), shared_settings(rungs.values()), sent)
+
+
+def refuse_unknown(cls: type[ChatTuppence], options: Mapping[str, Any]) -> None:
+    """Raise `ConfigError` for an option that does not exist, with the one that was probably meant."""
+    known = set(cls.model_fields) | {f.alias for f in cls.model_fields.values() if f.alias}
+    for name in options.keys() - known:
+        meant = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {meant[0]!r}?" if meant else "see its fields for those there are"
+        raise ConfigError(f"{cls.__name__} has no option {name!r} (given: {options[name]!r}): {hint}")

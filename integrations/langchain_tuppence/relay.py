@@ -7,7 +7,7 @@ provider.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import aclosing, closing
 from typing import Any
 
@@ -20,84 +20,103 @@ from tuppence import drivers
 from tuppence.flow import plan
 
 
-def _chunks(call: Call) -> Iterator[AIMessageChunk]:
-    """Run the call as a stream; its last chunk waits for the books, so that it can say what the answer cost."""
-    last: AIMessageChunk | None = None
+class _End:
+    """Keeps a stream's last chunk until the books are closed, so that it can say what the answer cost."""
+
+    __slots__ = ("held",)
+
+    def __init__(self) -> None:
+        self.held: AIMessageChunk | None = None
+
+    def take(self, chunk: AIMessageChunk) -> list[AIMessageChunk]:
+        """Take a chunk in; return those that may go on now."""
+        # Some integrations call several chunks the last one.
+        freed = [] if self.held is None else [self.held]
+        if chunk.chunk_position == "last":
+            self.held = chunk
+            return freed
+        self.held = None
+        return [*freed, chunk]
+
+
+def _chunks(call: Call) -> Generator[AIMessageChunk, None, None]:
+    """Run the call as a stream that ends with what the answer cost."""
+    end = _End()
     with closing(drivers.stream(plan(call.request, call.policy), call.port)) as source:  # type: ignore[type-var]
         for chunk in source:
-            if last is not None:
-                # Some integrations call several chunks the last one.
-                yield last
-            last = chunk if chunk.chunk_position == "last" else None
-            if last is None:
-                yield chunk
-    yield call.last_chunk(last)
+            yield from end.take(chunk)
+    yield call.last_chunk(end.held)
 
 
-async def _achunks(call: Call) -> AsyncIterator[AIMessageChunk]:
-    """Run the call as a stream; its last chunk waits for the books, so that it can say what the answer cost."""
-    last: AIMessageChunk | None = None
+async def _achunks(call: Call) -> AsyncGenerator[AIMessageChunk, None]:
+    """Run the call as a stream that ends with what the answer cost."""
+    end = _End()
     async with aclosing(drivers.astream(plan(call.request, call.policy), call.port)) as source:  # type: ignore[type-var]
         async for chunk in source:
-            if last is not None:
-                # Some integrations call several chunks the last one.
-                yield last
-            last = chunk if chunk.chunk_position == "last" else None
-            if last is None:
-                yield chunk
-    yield call.last_chunk(last)
+            for freed in end.take(chunk):
+                yield freed
+    yield call.last_chunk(end.held)
+
+
+def _events(call: Call) -> Generator[Any, None, None]:
+    """Run the call as a stream of protocol events."""
+    with closing(_chunks(call)) as source:
+        yield from sync_events(source)
+
+
+async def _aevents(call: Call) -> AsyncGenerator[Any, None]:
+    """Run the call as a stream of protocol events."""
+    async with aclosing(_achunks(call)) as source, aclosing(async_events(source)) as found:  # type: ignore[type-var]
+        async for event in found:
+            yield event
+
+
+def _shown(call: Call, told: Told, pieces: Generator[Any, None, None], show: Callable[[Any], None]) -> Iterator[Any]:
+    """Yield the pieces of a call's stream, each shown first; then say how the call ended."""
+    try:
+        with closing(pieces):
+            for piece in pieces:
+                show(piece)
+                yield piece
+    except BaseException as error:
+        told.failed(error, call)
+        raise
+    told.ended(call)
+
+
+async def _ashown(
+    call: Call, told: AsyncTold, pieces: AsyncGenerator[Any, None], show: Callable[[Any], Awaitable[None]]
+) -> AsyncIterator[Any]:
+    """Yield the pieces of a call's stream, each shown first; then say how the call ended."""
+    try:
+        async with aclosing(pieces):
+            async for piece in pieces:
+                await show(piece)
+                yield piece
+    except BaseException as error:
+        await told.failed(error, call)
+        raise
+    await told.ended(call)
 
 
 def chunks(call: Call, told: Told) -> Iterator[AIMessageChunk]:
     """Yield the accepted answer as it comes, showing each chunk first."""
-    try:
-        with closing(_chunks(call)) as source:  # type: ignore[type-var]
-            for chunk in source:
-                told.show(chunk)
-                yield chunk
-    except BaseException as error:
-        told.failed(error, call)
-        raise
-    told.ended(call)
+    return _shown(call, told, _chunks(call), told.show)
 
 
-async def achunks(call: Call, told: AsyncTold) -> AsyncIterator[AIMessageChunk]:
+def achunks(call: Call, told: AsyncTold) -> AsyncIterator[AIMessageChunk]:
     """Yield the accepted answer as it comes, showing each chunk first."""
-    try:
-        async with aclosing(_achunks(call)) as source:  # type: ignore[type-var]
-            async for chunk in source:
-                await told.show(chunk)
-                yield chunk
-    except BaseException as error:
-        await told.failed(error, call)
-        raise
-    await told.ended(call)
+    return _ashown(call, told, _achunks(call), told.show)
 
 
 def events(call: Call, told: Told) -> Iterator[Any]:
     """Yield the accepted answer as protocol events, showing each event first."""
-    try:
-        with closing(_chunks(call)) as source:  # type: ignore[type-var]
-            for event in sync_events(source):
-                told.event(event)
-                yield event
-    except BaseException as error:
-        told.failed(error, call)
-        raise
-    told.ended(call)
+    return _shown(call, told, _events(call), told.event)
 
 
-async def aevents(call: Call, told: AsyncTold) -> AsyncIterator[Any]:
+def aevents(call: Call, told: AsyncTold) -> AsyncIterator[Any]:
     """Yield the accepted answer as protocol events, showing each event first."""
-    try:
-        async with aclosing(_achunks(call)) as source, aclosing(async_events(source)) as found:  # type: ignore[type-var]
-            async for event in found:
-                await told.event(event)
-                yield event
-    except BaseException as error:
-        await told.failed(error, call)
-        raise
-    await told.ended(call)
+    return _ashown(call, told, _aevents(call), told.event)
 
 
 def drained(call: Call, told: Told) -> None:

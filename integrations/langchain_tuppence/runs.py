@@ -23,6 +23,7 @@ from langchain_core.callbacks import (
 )
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
+from langchain_core.runnables import RunnableConfig
 from langchain_core.tracers.base import AsyncBaseTracer, BaseTracer
 
 from langchain_tuppence.calls import Call
@@ -82,9 +83,13 @@ class Stage:
         manager.inheritable_handlers = [h for h in manager.inheritable_handlers if not shows(h)]
         return stage
 
-    def entered(self, run_id: UUID) -> None:
+    def entered(self, chain: CallbackManagerForChainRun | AsyncCallbackManagerForChainRun, call: Call) -> None:
+        """Let the call's models run under its chain run, in the sight of those who count."""
         for handler in self.spends:
-            handler.entered(run_id)
+            handler.entered(chain.run_id)
+        call.models.opened(
+            chain.get_child(), chain.run_id, shown=bool(self.shown), watched=self.watched, spends=self.spends
+        )
 
     def left(self, run_id: UUID) -> None:
         for handler in self.spends:
@@ -112,10 +117,7 @@ class Told:
 
     def __init__(self, llm: Any, call: Call) -> None:
         config = call.config
-        manager = CallbackManager.configure(
-            config.get("callbacks"), llm.callbacks, llm.verbose, config.get("tags"), llm.tags, config.get("metadata"),
-            llm.metadata,
-        )  # fmt: skip
+        manager = CallbackManager.configure(*_callbacks(llm, config))
         self.chain: CallbackManagerForChainRun | None = None
         self.view: CallbackManagerForLLMRun | None = None
         self.stage = NOBODY
@@ -130,14 +132,7 @@ class Told:
             self.view = stage.on_chat_model_start(
                 _SERIALIZED, [messages], run_id=self.chain.run_id, name=name, invocation_params={}, options={}
             )[0]
-        self.stage.entered(self.chain.run_id)
-        call.models.opened(
-            self.chain.get_child(),
-            self.chain.run_id,
-            shown=stage is not None,
-            watched=self.stage.watched,
-            spends=self.stage.spends,
-        )
+        self.stage.entered(self.chain, call)
 
     def show(self, chunk: AIMessageChunk) -> None:
         if self.view is not None:
@@ -179,10 +174,7 @@ class AsyncTold:
     async def opened(cls, llm: Any, call: Call) -> AsyncTold:
         told = cls()
         config = call.config
-        manager = AsyncCallbackManager.configure(
-            config.get("callbacks"), llm.callbacks, llm.verbose, config.get("tags"), llm.tags, config.get("metadata"),
-            llm.metadata,
-        )  # fmt: skip
+        manager = AsyncCallbackManager.configure(*_callbacks(llm, config))
         if not manager.handlers:
             call.models.child = manager
             return told
@@ -195,14 +187,7 @@ class AsyncTold:
                 _SERIALIZED, [messages], run_id=told.chain.run_id, name=name, invocation_params={}, options={}
             )
             told.view = views[0]
-        told.stage.entered(told.chain.run_id)
-        call.models.opened(
-            told.chain.get_child(),
-            told.chain.run_id,
-            shown=stage is not None,
-            watched=told.stage.watched,
-            spends=told.stage.spends,
-        )
+        told.stage.entered(told.chain, call)
         return told
 
     async def show(self, chunk: AIMessageChunk) -> None:
@@ -229,6 +214,14 @@ class AsyncTold:
         if self.view is not None:
             await self.view.on_llm_error(error, response=LLMResult(generations=[]))
         await self.chain.on_chain_error(error)
+
+
+def _callbacks(llm: Any, config: RunnableConfig) -> tuple[Any, ...]:
+    """Return what a callback manager is configured with: the call's and the model's handlers, tags and metadata."""
+    return (
+        config.get("callbacks"), llm.callbacks, llm.verbose, config.get("tags"), llm.tags, config.get("metadata"),
+        llm.metadata,
+    )  # fmt: skip
 
 
 def _token(chunk: AIMessageChunk) -> Any:

@@ -2,7 +2,8 @@
 price list.
 
 A call of ChatTuppence hands over its settled `Result`, the same that the ledger gets, and its provider runs are then
-not counted again. A run of any other model is priced from the usage that it reports.
+not counted again. A run of any other model is priced from the usage that it reports, or from the time that it took
+where that is what its model costs.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -21,15 +23,26 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 
 from langchain_tuppence.replies import usage_of
 from tuppence.assembly import LedgerOption, open_ledger
-from tuppence.attempts import Attempt, Decision, Result
-from tuppence.context import Spend, current_tags
+from tuppence.context import Spend
 from tuppence.errors import UsageError
+from tuppence.failures import usage_told
+from tuppence.observed import observed
 from tuppence.prices import PriceBook
 from tuppence.usage import Usage, read_usage
 
 _MAX_REMEMBERED = 100_000
 _recorded: WeakKeyDictionary[Any, OrderedDict[str, None]] = WeakKeyDictionary()
 _recorded_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run under way of a model that is not ChatTuppence's."""
+
+    started_at: float
+    """Unix seconds."""
+    model: str
+    provider: str | None
 
 
 class SpendCallbackHandler(Spend, BaseCallbackHandler):
@@ -48,7 +61,7 @@ class SpendCallbackHandler(Spend, BaseCallbackHandler):
         self._lock = threading.Lock()
         self._facades: set[UUID] = set()
         self._ours: set[UUID] = set()
-        self._watched: dict[UUID, tuple[float, str, str | None]] = {}
+        self._watched: dict[UUID, Run] = {}
 
     def __repr__(self) -> str:
         counts = f"calls={self.calls}, attempts={len(self.attempts)}, hits={self.hits}"
@@ -86,39 +99,36 @@ class SpendCallbackHandler(Spend, BaseCallbackHandler):
                 self._ours.add(run_id)
                 return
             model = metadata.get("ls_model_name") or (kwargs.get("invocation_params") or {}).get("model_name") or ""
-            self._watched[run_id] = (time.time(), str(model), metadata.get("ls_provider"))
+            self._watched[run_id] = Run(time.time(), str(model), metadata.get("ls_provider"))
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        with self._lock:
-            self._ours.discard(run_id)
-            self._watched.pop(run_id, None)
+        run = self._ended(run_id)
+        usage = usage_told(error)
+        if run is not None and usage is not None:
+            self._observed(run_id, run, usage, run.model, error=f"{type(error).__name__}: {error}"[:200])
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+        run = self._ended(run_id)
+        if run is not None:
+            usage, told = _read(response)
+            self._observed(run_id, run, usage, told or run.model)
+
+    def _ended(self, run_id: UUID) -> Run | None:
+        """Stop watching a run; None for one that comes with a ChatTuppence call's result, or was never seen."""
         with self._lock:
-            if run_id in self._ours:
-                self._ours.discard(run_id)
-                return
-            begun = self._watched.pop(run_id, None)
-        if begun is None:
-            return
-        result = self._observed(run_id, response, *begun)
-        with self._lock:
-            self.add(result)
+            self._ours.discard(run_id)
+            return self._watched.pop(run_id, None)
+
+    def _observed(self, run_id: UUID, run: Run, usage: Usage | None, model: str, *, error: str | None = None) -> None:
+        """Count and record another model's run, at the price of the model that says it answered."""
+        result = observed(
+            str(run_id), usage, self._prices.rate(model, provider=run.provider) if model.strip() else None,
+            model=model, started_at=run.started_at, ended_at=time.time(), error=error,
+            outcome="observed" if error is None else "failed",
+        )  # fmt: skip
+        self.add(result)
         if self._ledger is not None and _first_time(self._ledger, str(run_id)):
             self._ledger.write(result)
-
-    def _observed(self, run_id: UUID, response: LLMResult, started: float, model: str, provider: str | None) -> Result:
-        """Price a finished run of another model; one that does not say what it used is unpriced."""
-        usage, told = _read(response)
-        model = told or model
-        rate = self._prices.rate(model, provider=provider) if model.strip() else None
-        pico = None if rate is None or usage is None else rate.cost(usage)
-        attempt = Attempt(
-            tier=model, model=model, cause="observed", outcome="observed", usage=usage or Usage(), pico_usd=pico,
-            status="unpriced" if pico is None else "exact", price_version="" if rate is None else rate.version,
-            started_at=started, latency_ms=(time.time() - started) * 1000,
-        )  # fmt: skip
-        return Result(str(run_id), None, [attempt], Decision("observed"), current_tags())
 
 
 def _read(response: LLMResult) -> tuple[Usage | None, str | None]:

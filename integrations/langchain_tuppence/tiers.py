@@ -1,4 +1,4 @@
-"""From what a user names as tiers to the policy's tiers and the native handles behind them.
+"""From what a user names as tiers and judges to the policy's own and the native handles behind them.
 
 Prices and abilities are looked up here, once. A model without a known price is said so, once, and its calls are
 recorded as unpriced; nothing is ever priced like a model that merely looks alike.
@@ -63,13 +63,13 @@ Tiers = Sequence[Any] | Mapping[str, Any]
 
 
 def built(
-    tiers: Tiers, prices: PriceBook, *, output_version: str | None = None
+    tiers: Tiers, prices: PriceBook, *, output_version: str | None = None, beside: Iterable[Tier] = ()
 ) -> tuple[tuple[Tier, ...], dict[str, Handle]]:
-    """Build the policy's tiers, and the native handle of each by its name."""
+    """Build the policy's tiers, and the native handle of each by its name; no model is named like one `beside`."""
     named = tiers.items() if isinstance(tiers, Mapping) else ((None, one) for one in tiers)
     made: list[Tier] = []
     handles: dict[str, Handle] = {}
-    taken: set[str] = set()
+    taken = {one.name for one in beside}
     for place, (key, source) in enumerate(named, start=1):
         if isinstance(source, Tier):
             one = _function(source, key)

@@ -21,16 +21,15 @@ from tuppence.spend import Ledger
 class Call:
     """One logical call, ready to be run once."""
 
-    __slots__ = ("_conversation", "_handlers", "_plan", "_port", "_result")
+    __slots__ = ("_closed", "_conversation", "_plan", "_port")
 
     def __init__(
         self, request: Request, policy: Policy, conversation: Conversation, *, ledger: Ledger | None, handlers: Any
     ) -> None:
         self._conversation = conversation
-        self._handlers = handlers
-        self._result: Result | None = None
+        self._closed = _Closed(handlers)
         self._plan = plan(request, policy)
-        self._port = Port(conversation, cache=policy.cache, ledger=ledger, on_settled=self._settled)
+        self._port = Port(conversation, cache=policy.cache, ledger=ledger, on_settled=self._closed.settled)
 
     def run(self) -> Any:
         return self._answer(drivers.run(self._plan, self._port))
@@ -68,10 +67,6 @@ class Call:
                     yield chunk
         yield self._closing(waiting, last)
 
-    def _settled(self, result: Result) -> None:
-        self._result = result
-        announce(result, self._handlers)
-
     def _answer(self, result: Result) -> Native:
         assert result.reply is not None
         response: Native = result.reply.native
@@ -84,9 +79,23 @@ class Call:
             waiting = self._conversation.wrap("") if last is None else last.model_copy(
                 update={"delta": "", "raw": None, "additional_kwargs": {}}
             )  # fmt: skip
-        if self._result is not None:
-            waiting.additional_kwargs[STAMP] = self._result.summary()
+        if self._closed.result is not None:
+            waiting.additional_kwargs[STAMP] = self._closed.result.summary()
         return waiting
+
+
+class _Closed:
+    """How a call ended. Not the call itself, which has the port that tells it: a circle would outlive every call."""
+
+    __slots__ = ("_handlers", "result")
+
+    def __init__(self, handlers: Any) -> None:
+        self.result: Result | None = None
+        self._handlers = handlers
+
+    def settled(self, result: Result) -> None:
+        self.result = result
+        announce(result, self._handlers)
 
 
 def _may_wait(chunk: Native) -> bool:

@@ -34,8 +34,8 @@ def from_config(config: str | Path | Config, **changes: Any) -> TuppenceLLM:
     Raises `ConfigError` for anything wrong in the file, a class whose package is missing, or a key that is not set.
     """
     loaded = config if isinstance(config, Config) else load_config(config)
-    tiers = [_tier(spec) for spec in loaded.tiers]
-    return TuppenceLLM(**{"tiers": tiers, **loaded.options(tiers), **changes})
+    tiers, judges = ({spec.tier.name: _tier(spec) for spec in specs} for specs in (loaded.tiers, loaded.judges))
+    return TuppenceLLM(**{"tiers": tiers, "judges": judges, **loaded.options(), **changes})
 
 
 def _tier(spec: TierSpec) -> Tier:

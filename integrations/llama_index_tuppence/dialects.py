@@ -19,9 +19,12 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.llms.llm import LLM
 
+from llama_index_tuppence.cache_writes import lifetime_untold, only_lifetime, telling
+from tuppence.attempts import CostStatus
 from tuppence.errors import UsageError
 from tuppence.request import Capability, Finish
 from tuppence.usage import Usage, read_usage
+from tuppence.usage.fields import field
 
 _PACKAGE = "llama_index.llms."
 
@@ -78,43 +81,69 @@ def adapted(llm: LLM) -> LLM:
         options = {"include_usage": True, **(extra.get("stream_options") or {})}
         changes["additional_kwargs"] = {**extra, "stream_options": options}
     copy = llm.model_copy(update=changes)
+    anthropic = provider_of(llm) == "anthropic"
     for name, client in (llm.__pydantic_private__ or {}).items():
-        # SDK clients that exist already have their retries built in, and copy themselves with others.
-        if getattr(client, "max_retries", 0) and callable(getattr(client, "with_options", None)):
-            setattr(copy, name, client.with_options(max_retries=0))
+        own = _own_client(client, anthropic=anthropic)
+        if own is not client:
+            setattr(copy, name, own)
     return copy
+
+
+def _own_client(client: Any, *, anthropic: bool) -> Any:
+    """Copy an SDK client where a tier needs another: one that exists already has its retries built in."""
+    if getattr(client, "max_retries", 0) and callable(getattr(client, "with_options", None)):
+        client = client.with_options(max_retries=0)
+    return telling(client) if anthropic and hasattr(client, "messages") else client
 
 
 def payload_of(raw: Any) -> Any:
     """Return the part of a raw response that carries usage and model: an event of the Responses API wraps it."""
     if isinstance(raw, Mapping):
         return raw
-    whole = getattr(raw, "response", None)
+    whole = field(raw, "response")
     return raw if whole is None else whole
 
 
 def usage_in(raw: Any) -> bool:
     """Say whether a raw payload carries usage."""
-    raw = payload_of(raw)
-    if isinstance(raw, Mapping):
-        return raw.get("usage") is not None or raw.get("usage_metadata") is not None
-    return getattr(raw, "usage", None) is not None or getattr(raw, "usage_metadata", None) is not None
+    return _usage_object(payload_of(raw)) is not None
 
 
 def usage_of(raw: Any) -> Usage | None:
-    """Read what a raw response used, None where it does not say."""
-    if raw is None or not usage_in(raw):
-        return None
+    """Read what a raw response used; None where it does not say, or not for how long it wrote to the prompt cache."""
+    payload = payload_of(raw)
+    told = _usage_object(payload)
+    return None if told is None or lifetime_untold(told) else _read(payload)
+
+
+def observed_usage(raw: Any, asked: Any) -> tuple[Usage | None, CostStatus]:
+    """Read what a call that was only watched used, and say how sure that is; None where the response does not say.
+
+    Cache writes whose lifetime the response leaves out have the one that the messages (`asked`) name, or the ordinary
+    one: an estimate, since a watched model's own settings, which may name another, are not to be seen.
+    """
+    payload = payload_of(raw)
+    told = _usage_object(payload)
+    if not lifetime_untold(told):
+        usage = None if told is None else _read(payload)
+        return usage, "estimated" if usage is None else "exact"
+    return _read(payload, {"cache_ttl": only_lifetime(asked)}), "estimated"
+
+
+def _usage_object(payload: Any) -> Any:
+    return field(payload, "usage", "usage_metadata")
+
+
+def _read(payload: Any, context: Mapping[str, Any] | None = None) -> Usage | None:
     try:
-        return read_usage("raw", payload_of(raw))
+        return read_usage("raw", payload, context)
     except UsageError:
         return None
 
 
 def model_of(raw: Any) -> str | None:
     """Name the model that a raw response says it is from."""
-    raw = payload_of(raw)
-    name = raw.get("model") if isinstance(raw, Mapping) else getattr(raw, "model", None)
+    name = field(payload_of(raw), "model")
     return name if isinstance(name, str) and name else None
 
 

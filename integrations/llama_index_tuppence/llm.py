@@ -36,7 +36,7 @@ from llama_index_tuppence.options import Override, override, retries_of, usd_lim
 from llama_index_tuppence.requests import completion_of, request_of
 from llama_index_tuppence.selections import selections
 from llama_index_tuppence.stamp import tier_of
-from llama_index_tuppence.tiers import LlmTier, Prices, Tiers, ladder, price_book, settings_digest
+from llama_index_tuppence.tiers import LlmTier, Prices, Tiers, ladder_and_judges, price_book, settings_digest
 from tuppence.assembly import CacheOption, LedgerOption, open_cache, open_ledger
 from tuppence.checks import default_check
 from tuppence.effects import Check, Route
@@ -51,9 +51,10 @@ class TuppenceLLM(FunctionCallingLLM):
     """Answer with the cheapest tier that is good enough.
 
     `tiers` are LlamaIndex models, cheapest first, or names to such; `tier(llm, ...)` and `function_tier(name, fn)` say
-    more. One call may say `tuppence={...}` for itself: mode, threshold, route (a route or a tier's name), check, cache,
-    max_usd_per_call, on_exhausted, tags, call_id. A response says in `additional_kwargs["tuppence"]` which tier
-    answered, why, and what it cost.
+    more. `judges` are given alike, and only checks ask them: `check=judged_by("judge")`. One call may say
+    `tuppence={...}` for itself: mode, threshold, route (a route or a tier's name), check, cache, max_usd_per_call,
+    on_exhausted, tags, call_id. A response says in `additional_kwargs["tuppence"]` which tier answered, why, and what
+    it cost.
     """
 
     tiers: tuple[str, ...] = Field(description="Names of the tiers, cheapest first.")
@@ -72,6 +73,7 @@ class TuppenceLLM(FunctionCallingLLM):
         self,
         tiers: Tiers,
         *,
+        judges: Tiers = (),
         route: Route | None = None,
         guards: Sequence[Route] = (),
         check: Check | Literal["default"] | None = "default",
@@ -90,20 +92,21 @@ class TuppenceLLM(FunctionCallingLLM):
         unknown = llama_index.keys() - FunctionCallingLLM.model_fields.keys()
         if unknown:
             raise ConfigError(f"TuppenceLLM has no option {sorted(unknown)}: see help(TuppenceLLM)")
-        made = ladder(tiers, price_book(prices))
+        made, consulted = ladder_and_judges(tiers, judges, price_book(prices))
         super().__init__(tiers=tuple(t.name for t in made), **llama_index)
-        self._managers = _managers(made)
-        made, self._followers = _own(made, self.callback_manager)
+        self._managers = _managers((*made, *consulted))
+        owned, self._followers = _own((*made, *consulted), self.callback_manager)
+        made, consulted = owned[: len(made)], owned[len(made) :]
         self._given = {**given, **llama_index}
         self._ledger = open_ledger(ledger)
         self._settings = joint_settings(made)
         self._metadata = joint_metadata(made)
-        digest = settings_digest(made)
+        digest = settings_digest(owned)
         self._policy = Policy(
-            tiers=made, route=route, guards=tuple(guards), check=default_check() if check == "default" else check,
-            threshold=threshold, cache=open_cache(cache), retries=retries_of(retries),
-            max_usd_per_call=usd_limit(max_usd_per_call), on_exhausted=on_exhausted, mode=mode,
-            surface="llama_index", version=f"{version}/{digest}" if version else digest,
+            tiers=made, judges=consulted, route=route, guards=tuple(guards),
+            check=default_check() if check == "default" else check, threshold=threshold, cache=open_cache(cache),
+            retries=retries_of(retries), max_usd_per_call=usd_limit(max_usd_per_call), on_exhausted=on_exhausted,
+            mode=mode, surface="llama_index", version=f"{version}/{digest}" if version else digest,
         )  # fmt: skip
 
     @classmethod

@@ -6,8 +6,8 @@ never decide anything, nor change a message that the user holds.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing, closing, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import aclosing, closing
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -52,13 +52,16 @@ def inside_a_tier() -> bool:
     return _inside.get()
 
 
-@contextmanager
-def _as_tier() -> Iterator[None]:
-    token = _inside.set(True)
-    try:
-        yield
-    finally:
-        _inside.reset(token)
+class _AsTier:
+    """Marks what runs as a tier's own. A class, since every chunk of a stream passes through: a generator is slower."""
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        self._token = _inside.set(True)
+
+    def __exit__(self, *_: object) -> None:
+        _inside.reset(self._token)
 
 
 @dataclass(slots=True)
@@ -80,13 +83,13 @@ class Conversation:
 
     def ask(self, ask: Ask) -> Reply:
         llm, call = self._prepared(ask)
-        with _as_tier():
+        with _AsTier():
             response = llm.complete(*call.args, **call.kwargs) if call.plain else llm.chat(*call.args, **call.kwargs)
         return self._reply(ask, response)
 
     async def aask(self, ask: Ask) -> Reply:
         llm, call = self._prepared(ask)
-        with _as_tier():
+        with _AsTier():
             if call.plain:
                 return self._reply(ask, await llm.acomplete(*call.args, **call.kwargs))
             return self._reply(ask, await llm.achat(*call.args, **call.kwargs))
@@ -94,11 +97,11 @@ class Conversation:
     def stream(self, ask: Ask) -> Generator[Chunk | Reply, None, None]:
         llm, call = self._prepared(ask)
         gathered = _Gathered()
-        with _as_tier():
+        with _AsTier():
             source: Any = (llm.stream_complete if call.plain else llm.stream_chat)(*call.args, **call.kwargs)
         with closing(source):
             while True:
-                with _as_tier():
+                with _AsTier():
                     response = next(source, None)
                 if response is None:
                     break
@@ -109,11 +112,11 @@ class Conversation:
     async def astream(self, ask: Ask) -> AsyncGenerator[Chunk | Reply, None]:
         llm, call = self._prepared(ask)
         gathered = _Gathered()
-        with _as_tier():
+        with _AsTier():
             source: Any = await (llm.astream_complete if call.plain else llm.astream_chat)(*call.args, **call.kwargs)
         async with aclosing(source):
             while True:
-                with _as_tier():
+                with _AsTier():
                     response = await anext(source, None)
                 if response is None:
                     break

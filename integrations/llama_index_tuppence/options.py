@@ -67,7 +67,7 @@ def override(policy: Policy, kwargs: dict[str, Any]) -> Override:
     if model is not None:
         changes["route"] = model
     if isinstance(changes.get("route"), str):
-        changes["route"] = _only(policy.tier(changes["route"]))
+        changes["route"] = _only(policy.rung(changes["route"]))
     if "cache" in changes:
         changes["cache"] = _cache(policy, changes["cache"])
     if "max_usd_per_call" in changes:

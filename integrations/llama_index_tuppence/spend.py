@@ -81,14 +81,14 @@ class _Totals:
 
     def tuppence_settled(self, result: Result) -> None:
         """Take a settled call of TuppenceLLM."""
-        self._tally.add(result)
+        self._tally.settled(result)
 
 
 class SpendEventHandler(_Totals, BaseEventHandler):
     """Add up what model, embedding and rerank calls cost: `get_dispatcher().add_event_handler(SpendEventHandler())`.
 
     `ledger` also records the calls that are not TuppenceLLM's (cause "observed"), each once however many of these
-    handlers write to it. Embedding events carry no payload: their cost is a flagged estimate.
+    handlers write to it. Embedding and rerank events carry no payload: their cost is a flagged estimate.
     """
 
     _tally: Tally = PrivateAttr()
@@ -122,7 +122,7 @@ class SpendEventHandler(_Totals, BaseEventHandler):
             case EmbeddingEndEvent() | SparseEmbeddingEndEvent():
                 tally.embedded(key, event.id_, event.chunks, at=at)
             case ReRankStartEvent():
-                tally.begin(key, event.model_name, at=at)
+                tally.begin_reranking(key, event.model_name, at=at, query=event.query, nodes=event.nodes)
             case ReRankEndEvent():
                 tally.reranked(key, event.id_, at=at)
             case ExceptionEvent():
@@ -152,7 +152,10 @@ class SpendCallbackHandler(_Totals, BaseCallbackHandler):
                 event_id, model_named(described), at=time.time(), asked=asked, wrapper=is_wrapper(described)
             )
         elif event_type == CBEventType.RERANKING:
-            self._tally.begin(event_id, str(payload.get(EventPayload.MODEL_NAME) or ""), at=time.time())
+            self._tally.begin_reranking(
+                event_id, str(payload.get(EventPayload.MODEL_NAME) or ""), at=time.time(),
+                query=payload.get(EventPayload.QUERY_STR), nodes=payload.get(EventPayload.NODES) or (),
+            )  # fmt: skip
         return event_id
 
     def on_event_end(

@@ -1,7 +1,8 @@
 """What a program's model calls came to, and the prices of calls that tuppence only watched.
 
 A call of `TuppenceLLM` comes as its settled `Result`, the same that the ledger gets. Any other call is priced here from
-the provider's own payload, by a flagged estimate where that says nothing, and never twice.
+the provider's own payload, by a flagged estimate where that says nothing, by the time that it took where that is what
+its model costs, and never twice.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.schema import MetadataMode, NodeWithScore
 
-from llama_index_tuppence.dialects import model_of, usage_of
+from llama_index_tuppence.dialects import model_of, observed_usage
 from tuppence.assembly import LedgerOption, open_ledger
-from tuppence.attempts import Attempt, CostStatus, Decision, Outcome, Result
-from tuppence.context import Spend, current_tags
-from tuppence.prices import PriceBook
+from tuppence.attempts import CostStatus, Outcome, Result
+from tuppence.context import Spend
+from tuppence.observed import observed, rerank_usage
+from tuppence.prices import PriceBook, Rate
 from tuppence.tokens import count_tokens
 from tuppence.usage import Usage
 
@@ -29,6 +32,8 @@ _MAX_WATCHED = 10_000
 _MAX_PAYLOADS = 64
 
 _ended: ContextVar[tuple[str, float] | None] = ContextVar("llama_index_tuppence_ended", default=None)
+_reranking: ContextVar[str | None] = ContextVar("llama_index_tuppence_reranking", default=None)
+"""The reranker under way."""
 
 
 @dataclass(slots=True)
@@ -43,6 +48,9 @@ class Watched:
     """It asks another model, which is counted itself."""
     latest: Any = None
     """Last response of a stream."""
+    query: str = ""
+    """What documents are reranked by."""
+    documents: Sequence[str] = ()
 
 
 class Tally(Spend):
@@ -60,10 +68,33 @@ class Tally(Spend):
 
     def begin(self, key: str, model: str, *, at: float, asked: Any = "", wrapper: bool = False) -> None:
         """Watch a call. Moments (`at`, Unix seconds) are the event's own, so that a ledger knows a call that it has."""
+        self._watch(key, Watched(model, at, asked, wrapper))
+
+    def begin_reranking(self, key: str, model: str, *, at: float, query: Any, nodes: Sequence[NodeWithScore]) -> None:
+        """Watch a reranker; the texts are those that rerankers send."""
+        texts = [node.node.get_content(metadata_mode=MetadataMode.EMBED) for node in nodes]
+        asked = query if isinstance(query, str) else str(getattr(query, "query_str", None) or "")
+        self._watch(key, Watched(model, at, query=asked, documents=texts))
+        _reranking.set(key)
+
+    def settled(self, result: Result) -> None:
+        """Take a settled call of TuppenceLLM."""
+        self._asked_a_model()
+        self.add(result)
+
+    def _watch(self, key: str, watched: Watched) -> None:
+        self._asked_a_model()
         with self._lock:
-            self._watched[key] = Watched(model, at, asked, wrapper)
+            self._watched[key] = watched
             if len(self._watched) > _MAX_WATCHED:
                 self._watched.popitem(last=False)
+
+    def _asked_a_model(self) -> None:
+        """Note that the reranker under way, if any, asks a model that is counted itself."""
+        key = _reranking.get()
+        reranker = None if key is None else self._watched.get(key)
+        if reranker is not None:
+            reranker.wrapper = True
 
     def progressed(self, key: str, response: Any) -> None:
         watched = self._watched.get(key)
@@ -80,10 +111,9 @@ class Tally(Spend):
         watched = watched or Watched("", at)
         if self._passed_on(response.raw, text, watched.started_at):
             return
-        told, usage = model_of(response.raw), usage_of(response.raw)
-        status: CostStatus = "exact"
+        told = model_of(response.raw)
+        usage, status = observed_usage(response.raw, watched.asked)
         if usage is None:
-            status = "estimated"
             usage = Usage(input=_tokens(watched.asked, watched.model), output=_tokens(text, watched.model))
         self._observed(call_id, watched, (told, watched.model), usage, status, at=at, outcome=outcome)
 
@@ -103,27 +133,29 @@ class Tally(Spend):
         self._observed(call_id, watched, (watched.model,), usage, "estimated", at=at)
 
     def reranked(self, key: str, call_id: str, *, at: float) -> None:
+        """Price a reranker's call by counting its documents: the events carry no payload."""
         watched = self._watched.pop(key, None) or Watched("", at)
-        self._observed(call_id, watched, (watched.model,), Usage(calls=(("rerank", 1),)), "exact", at=at)
+        if watched.wrapper:
+            return
+        rate = self._rate((watched.model,))
+        usage = rerank_usage(watched.query, watched.documents, model=watched.model, rate=rate)
+        self._observed(call_id, watched, (watched.model,), usage, "estimated", at=at)
 
     def _observed(
         self, call_id: str, watched: Watched, models: Sequence[str | None], usage: Usage, status: CostStatus, *,
         at: float, outcome: Outcome = "observed",
     ) -> None:  # fmt: skip
         """Price and record one call, by the first of `models` that has a price."""
-        named = [model for model in models if model]
-        rate = next((rate for model in named if (rate := self._prices.rate(model)) is not None), None)
-        pico = None if rate is None else rate.cost(usage)
-        attempt = Attempt(
-            tier=watched.model or (named[0] if named else ""), model=named[0] if named else "", cause="observed",
-            outcome=outcome, usage=usage, pico_usd=pico, status="unpriced" if pico is None else status,
-            price_version="" if rate is None else rate.version, started_at=watched.started_at,
-            latency_ms=(at - watched.started_at) * 1000,
+        result = observed(
+            call_id, usage, self._rate(models), model=next(filter(None, models), ""), tier=watched.model, status=status,
+            outcome=outcome, started_at=watched.started_at, ended_at=at,
         )  # fmt: skip
-        result = Result(call_id, None, [attempt], Decision("observed"), current_tags())
         self.add(result)
         if self._ledger is not None:
             self._ledger.write(result)
+
+    def _rate(self, models: Sequence[str | None]) -> Rate | None:
+        return next((rate for model in models if model and (rate := self._prices.rate(model)) is not None), None)
 
     def _passed_on(self, raw: Any, text: str, began: float) -> bool:
         """Say whether this is a wrapper's answer (`complete` around `chat`), whose inner call was counted already."""

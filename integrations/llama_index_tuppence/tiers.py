@@ -53,8 +53,8 @@ def tier(
 ) -> LlmTier:
     """Make a tier of a LlamaIndex model, saying what its class does not tell.
 
-    `name` is the model's by default. Without a `rate` it is priced by the list, by model name and provider. Judges and
-    second opinions are tiers too: `judged_by(tier(OpenAI("gpt-4o")))`.
+    `name` is the model's by default. Without a `rate` it is priced by the list, by model name and provider. Judges are
+    made so too: `judges=[tier(OpenAI("gpt-4o"), name="judge")]`.
     """
     model = llm.metadata.model_name
     provider = provider or provider_of(llm)
@@ -81,13 +81,14 @@ def price_book(prices: Prices) -> PriceBook:
     return book.with_overrides(prices) if prices else book
 
 
-def ladder(tiers: Tiers, book: PriceBook) -> tuple[Tier, ...]:
-    """Make tiers of what the user gave: models, functions, tiers; warn of each model that has no known price."""
-    if isinstance(tiers, Mapping):
-        made = [_named(_tier(source, name), name) for name, source in tiers.items()]
-    else:
-        made = _distinct([_tier(source, None) for source in tiers])
-    return tuple(_priced(one, book) for one in made)
+def ladder_and_judges(tiers: Tiers, judges: Tiers, book: PriceBook) -> tuple[tuple[Tier, ...], tuple[Tier, ...]]:
+    """Make tiers of what the user gave: models, functions, tiers; warn of each model that has no known price.
+
+    Models that share a name are numbered, those of the ladder first; a name of the user's own is never changed.
+    """
+    taken: set[str] = set()
+    ladder, beside = (tuple([_priced(one, book) for one in _apart(given, taken)]) for given in (tiers, judges))
+    return ladder, beside
 
 
 def settings_digest(tiers: Iterable[Tier]) -> str:
@@ -120,14 +121,22 @@ def _named(one: Tier, name: str) -> Tier:
     return one if one.name == name else replace(one, name=name)
 
 
-def _distinct(tiers: list[Tier]) -> list[Tier]:
-    """Number tiers that share a name: the same model twice, with other parameters."""
-    seen: dict[str, int] = {}
-    named: list[Tier] = []
-    for one in tiers:
-        count = seen[one.name] = seen.get(one.name, 0) + 1
-        named.append(one if count == 1 else replace(one, name=f"{one.name}-{count}"))
-    return named
+def _apart(given: Tiers, taken: set[str]) -> list[Tier]:
+    """Make tiers with names of their own: the same model may stand twice, with other parameters."""
+    if isinstance(given, Mapping):
+        named = [_named(_tier(source, name), name) for name, source in given.items()]
+        taken.update(given)
+        return named
+    made: list[Tier] = []
+    for source in given:
+        one = _tier(source, None)
+        name, number = one.name, 1
+        while name in taken and one.model in ("", one.name):
+            number += 1
+            name = f"{one.name}-{number}"
+        taken.add(name)
+        made.append(_named(one, name))
+    return made
 
 
 def _priced(one: Tier, book: PriceBook) -> Tier:

@@ -41,12 +41,6 @@ POSIX = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals, limits 
 
 
 @pytest.fixture
-def server() -> Iterator[ProviderServer]:
-    with ProviderServer() as server:
-        yield server
-
-
-@pytest.fixture
 def client(server: ProviderServer) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=server.base_url, api_key="x") as client:
         yield client

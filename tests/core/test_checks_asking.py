@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,12 +13,12 @@ from hypothesis import strategies as st
 from tuppence.attempts import Verdict
 from tuppence.checks import agrees_with, custom, judged_by, not_empty
 from tuppence.checks.agreement import likeness
-from tuppence.effects import Ask, Broken, Call, Check, Declined, Failed
+from tuppence.effects import Broken, Call, Check, Consult, Declined, Failed
 from tuppence.errors import ConfigError
-from tuppence.request import NO_EDITS, Message, Reply, Request, ToolCall
+from tuppence.request import Message, Reply, Request, ToolCall
 from tuppence.tiers import Tier
 
-OTHER = Tier("other", "some-model")
+OTHER = "other"
 ASKED = Request(
     (
         Message("system", "Answer from the notes."),
@@ -32,9 +33,9 @@ ASKED = Request(
 ANSWER = Reply("It has 167 arches.")
 
 
-def ask(check: Check, outcome: object, reply: Reply = ANSWER) -> tuple[Any, Verdict]:
+def ask(check: Check, outcome: object, reply: Reply = ANSWER, request: Request = ASKED) -> tuple[Any, Verdict]:
     """Drive a check that asks once; return what it asked and what it concluded."""
-    plan = check(ASKED, reply)
+    plan = check(request, reply)
     assert not isinstance(plan, Verdict)
     effect = plan.send(None)
     with pytest.raises(StopIteration) as done:
@@ -55,10 +56,30 @@ def test_no_opinion_is_no_approval(check: Check, outcome: object, word: str) -> 
     assert "other" in verdict.reason
 
 
+@pytest.mark.parametrize("make", [agrees_with, judged_by])
+@pytest.mark.parametrize("wrong", [Tier("other"), "", None, ["other"]])
+def test_who_is_asked_is_said_by_name(make: Callable[[Any], Check], wrong: object) -> None:
+    """A model or a tier itself is refused where it is written, with the way to give it."""
+    with pytest.raises(ConfigError, match=r"got .*: give a tier's name, .*\('judge'\).*tiers or judges"):
+        make(wrong)
+
+
+def test_a_check_tells_whom_it_may_ask() -> None:
+    """Composed checks name all that their parts name; a plain function names nobody."""
+
+    def plain(_request: Request, _reply: Reply) -> Verdict:
+        return Verdict(1.0, "fine")
+
+    check = not_empty() & (judged_by("a") | agrees_with("b")) & plain
+    assert check.names == {"a", "b"}
+    assert (plain | judged_by("c")).names == {"c"}
+    assert not_empty().names == frozenset()
+
+
 def test_agreement_asks_the_same_question() -> None:
     """The whole request, native messages included, under its own cause."""
     effect, verdict = ask(agrees_with(OTHER), Reply("It has 167 arches"))
-    assert effect == Ask(OTHER, ASKED, NO_EDITS, "agreement")
+    assert effect == Consult(OTHER, ASKED, "agreement")
     assert verdict.score == 1.0
 
 
@@ -101,6 +122,17 @@ def test_likeness_is_symmetric_and_sees_equals(one: str, other: str) -> None:
     assert likeness(Reply(one), Reply(one)) == 1.0
 
 
+@pytest.mark.parametrize(
+    ("written", "score"), [('{"days":2, "city": "Paris"}', 1.0), ('{"city": "Rome", "days": 2}', 0.0)]
+)
+def test_an_object_agrees_however_its_provider_gives_it(written: str, score: float) -> None:
+    """With a schema, one provider writes the object and another calls a tool with it; without, a call is no text."""
+    asked = Request(ASKED.messages, schema={"type": "object"})
+    for first, second in ((Reply(written), Reply("", (CALL,))), (Reply("", (CALL,)), Reply(written))):
+        assert ask(agrees_with(OTHER), second, first, asked)[1].score == score
+        assert ask(agrees_with(OTHER), second, first)[1].score == 0.0
+
+
 @pytest.mark.parametrize(("grade", "score"), [(1, 0.0), (2, 0.25), (3, 0.5), (4, 0.75), (5, 1.0)])
 def test_a_grade_becomes_a_score(grade: int, score: float) -> None:
     """One to five, and the judge's reason is handed on."""
@@ -136,8 +168,8 @@ def test_an_unusable_grade_is_none(said: str) -> None:
 def test_the_judge_gets_a_request_of_its_own() -> None:
     """Question, conversation and answer, under the same call and tags, without the native messages."""
     effect, _ = ask(judged_by(OTHER, rubric="5: polite", params={"temperature": 0}), Reply('{"score": 5}'))
-    assert isinstance(effect, Ask)
-    assert (effect.tier, effect.cause, effect.edits) == (OTHER, "judge", NO_EDITS)
+    assert isinstance(effect, Consult)
+    assert (effect.tier, effect.cause) == (OTHER, "judge")
     request = effect.request
     assert request.native is None
     assert (request.tags, request.call_id, request.streaming) == (ASKED.tags, ASKED.call_id, False)

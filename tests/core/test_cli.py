@@ -237,6 +237,7 @@ MISUSED = [
     ["estimate", "--model", "gpt-4o"],
     ["estimate", "--requests-per-day", "5"],
     ["estimate", "--requests-per-day", "many", "--price", "1"],
+    ["estimate", "--requests-per-day", "", "--price", "1"],
     ["estimate", "--requests-per-day", "5", "--model", "gpt-4o"],
     ["estimate", "--requests-per-day", "5", "--model", "a", "--mix", "a=1"],
     ["estimate", "--requests-per-day", "5", "--mix", "a=1,a=0", "--price", "a=1"],

@@ -16,7 +16,16 @@ from hypothesis import strategies as st
 from tuppence import Message, Reply, Request, Usage
 from tuppence.attempts import Verdict
 from tuppence.cache import ExactCache
-from tuppence.checks import AgreesWith, And, JudgedBy, NotEmpty, NotRefused, Or, SelfConfidence, default_check
+from tuppence.checks import (
+    And,
+    NotEmpty,
+    NotRefused,
+    Or,
+    SelfConfidence,
+    agrees_with,
+    default_check,
+    judged_by,
+)
 from tuppence.config import Config, load_config
 from tuppence.effects import Choice
 from tuppence.errors import ConfigError, ScopeError
@@ -26,6 +35,7 @@ ROOT = Path(__file__).parents[2]
 
 SMALL = "{name: small, class: openai, model: gpt-4o-mini}"
 LARGE = "{name: large, class: anthropic, model: claude-sonnet-4-5}"
+JUDGE = "{name: judge, class: openai, model: gpt-4.1, params: {temperature: 0}}"
 TIERS = f"tiers:\n  - {SMALL}\n  - {LARGE}\n"
 
 Load = Callable[[str], Config]
@@ -233,15 +243,25 @@ def test_a_check_is_the_one_that_python_would_make(load: Load, text: str, check:
     assert load(f"{TIERS}check: {text}\n").options()["check"] == check
 
 
-def test_judges_are_tiers_by_name_and_those_of_the_integration_where_it_has_its_own(load: Load) -> None:
-    """A judge is asked with the native model of the tier that the file names."""
-    config = load(f"{TIERS}check: {{all: [{{judged_by: {{tier: large, rubric: short}}}}, {{agrees_with: small}}]}}\n")
+def test_a_check_names_tiers_and_judges(load: Load) -> None:
+    """Judges are described like tiers, and stay off the ladder."""
+    config = load(
+        f"{TIERS}judges: [{JUDGE}]\ncheck: {{all: [{{judged_by: {{tier: judge}}}}, {{agrees_with: small}}]}}\n"
+    )
     check = config.options()["check"]
-    assert isinstance(check.first, JudgedBy)
-    assert isinstance(check.second, AgreesWith)
-    assert (check.first.tier, check.first.rubric) == (config.tiers[1].tier, "short")
-    native = [spec.tier for spec in load(TIERS).tiers]
-    assert config.options(native)["check"].first.tier is native[1]
+    assert check == And(judged_by("judge"), agrees_with("small"))
+    (judge,) = config.judges
+    assert (judge.tier.name, judge.tier.model, judge.params) == ("judge", "gpt-4.1", {"temperature": 0})
+    assert judge.tier.rate is not None and judge.where.endswith("tuppence.yaml:4")
+    policy = config.policy()
+    assert [t.name for t in policy.tiers] == ["small", "large"]
+    assert policy.judges == (judge.tier,) and policy.strongest.name == "large"
+
+
+def test_a_judge_has_settings_of_its_own(load: Load) -> None:
+    """The rubric and the parameters of its request are the check's."""
+    text = f"{TIERS}check: {{judged_by: {{tier: large, rubric: short, params: {{temperature: 0}}}}}}\n"
+    assert load(text).options()["check"] == judged_by("large", rubric="short", params={"temperature": 0})
 
 
 def test_a_schema_may_stand_in_the_file(load: Load) -> None:
@@ -319,6 +339,26 @@ FAULTY = [
     ("route: {custom: no_rules:x}", "4:17: route.custom is 'no_rules:x': no_rules cannot be imported"),
     ("route: {custom: choose}", "4:17: route.custom is 'choose': give a Python object as 'module:name'"),
     ("check: {all: [{judged_by: {tier: judge}}]}", "4:34: check.all[0].judged_by.tier names tier 'judge'"),
+    (
+        f"judges: [{JUDGE}]\ncheck: {{judged_by: juge}}",
+        "5:20: check.judged_by.tier names tier 'juge', which there is not: did you mean 'judge'? there are small,",
+    ),
+    (
+        f"judges: [{JUDGE}]\ncheck: {{agrees_with: lage}}",
+        "5:22: check.agrees_with names tier 'lage', which there is not",
+    ),
+    (
+        f"judges: [{JUDGE}]\nroute: {{start_at: judge}}",
+        "5:19: route.start_at names 'judge', a judge, which never answers: name one of small, large, or make it a tier",
+    ),
+    (f"judges: [{SMALL}]", "4:17: two tiers or judges are called 'small' (first in line 2): rename one"),
+    ("judges: [{name: j, class: openai, model: gpt-5-nan}]", "4:42: tier 'j': no price is known for model 'gpt-5-nan'"),
+    ("judges: [{name: j, class: openai}]", "4:10: judges[0] ('j') has class openai and no model: add it"),
+    (
+        "judges: [{name: j, class: openai, model: gpt-4o, timout_s: 3}]\ncheck: {judged_by: j}",
+        "4:50: unknown key 'timout_s' in judges[0]: did you mean 'timeout_s'?",
+    ),
+    ("judges: [{name: j, class: opnai, model: m}]\ncheck: {judged_by: j}", "4:27: judges[0].class is 'opnai': did you"),
     ("check: {all: []}", "4:14: check.all is []: list should have at least 1 item"),
     ("check: {matches_schema: {json_schema: {type: 5}}}", "4:25: check.matches_schema: not a JSON schema"),
     ("guards: [{only: [none]}]", "4:18: guards[0].only[0] names tier 'none', which there is not"),
@@ -371,10 +411,16 @@ def test_a_faulty_tier_is_named_with_its_place(load: Load, tier: str, said: str)
     assert line.startswith(said)
 
 
+def test_a_guard_may_name_a_judge(load: Load) -> None:
+    """`only` keeps the judge out unless it is named."""
+    policy = load(f"{TIERS}judges: [{JUDGE}]\nguards: [{{only: [small, judge]}}]\n").policy()
+    assert policy.guards[0].names == {"small", "judge"}  # type: ignore[attr-defined]
+
+
 def test_two_tiers_of_one_name_are_refused(load: Load) -> None:
     """Both lines are told."""
     assert faults(load, f"tiers:\n  - {SMALL}\n  - {SMALL}\n") == [
-        "3:12: two tiers are called 'small' (first in line 2): rename one"
+        "3:12: two tiers or judges are called 'small' (first in line 2): rename one"
     ]
 
 

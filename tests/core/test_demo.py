@@ -240,23 +240,17 @@ def attempt(tier: str, outcome: Outcome, pico: int | None, *, model: str = "", s
     )  # fmt: skip
 
 
-def test_the_unchanged_chain_is_billed_by_its_compute_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the rate of the local tier: 1.5 s of 2.40 USD an hour are exactly 0.001 USD."""
-    monkeypatch.setenv(local_model.PRICE_SETTING, "2.40")
+def test_the_recorder_passes_every_call_on_and_hands_each_out_once() -> None:
+    """The ledger has all of them; a question is shown its own."""
     kept = Kept()
-    recorder = Recorder(kept, prices())
-    seen = attempt("smollm2-135m", "observed", None)
-    recorder.write(Result("1", None, [seen], Decision("observed"), {}))
-    assert (seen.pico_usd, seen.status, seen.price_version) == (10**9, "exact", "user")
-    assert kept.results == recorder.taken()
+    recorder = Recorder(kept)
+    first, second = (Result(name, None, [attempt("large", "observed", 7)], Decision("observed"), {}) for name in "ab")
+    recorder.write(first)
+    assert recorder.taken() == [first]
+    recorder.write(second)
+    assert recorder.taken() == [second]
     assert recorder.taken() == []
-
-
-def test_a_price_is_only_put_on_what_has_none() -> None:
-    """What a provider's list has priced, and what nobody can price, stay as they are."""
-    priced, unknown = attempt("gpt-4.1", "observed", 7), attempt("who-knows", "observed", None)
-    Recorder(Kept(), prices()).write(Result("1", None, [priced, unknown], Decision("observed"), {}))
-    assert (priced.pico_usd, unknown.pico_usd) == (7, None)
+    assert kept.results == [first, second]
 
 
 def answered(tier: str | None, *attempts: Attempt) -> Answered:

@@ -11,21 +11,22 @@ import pytest
 
 from tuppence.attempts import Result, Verdict
 from tuppence.cache import ExactCache, MemoryStore
-from tuppence.checks import judged_by
+from tuppence.checks import agrees_with, judged_by
 from tuppence.drivers import run, stream
-from tuppence.effects import Ask, Choice, Plan
+from tuppence.effects import Ask, Choice, Consult, Plan
 from tuppence.errors import CallFailed, ConfigError, RequestError, ScopeError, SpendLimitReached
 from tuppence.flow import plan
 from tuppence.policy import Policy, Retries, switch_off, switch_on
 from tuppence.ports import Port
 from tuppence.prices import gpu_hour_rate, token_rate
-from tuppence.request import Message, Reply, Request
-from tuppence.routes import by_data_class, start_at
+from tuppence.request import NO_EDITS, Message, Reply, Request
+from tuppence.routes import by_data_class, only, start_at
 from tuppence.testing.models import ScriptedModels
 from tuppence.tiers import Additions, Health, Tier, function_tier
 
 CHEAP, DEAR = token_rate(input="1", output="2"), token_rate(input="10", output="20")
 NO_WAIT = Retries(base_s=0.0)
+JUDGE = Tier("judge", model="j", rate=CHEAP)
 
 
 class RateLimited(Exception):
@@ -219,9 +220,20 @@ def test_a_judge_that_may_not_see_the_request_is_not_asked() -> None:
     tiers = (Tier("own", rate=CHEAP, self_hosted=True), Tier("own large", rate=DEAR, self_hosted=True))
     models = ScriptedModels(**{"own": "good", "own large": "good", "cloud": '{"score": 5, "reason": "fine"}'})
     private = ask(tags={"data_class": "private"})
-    result = call(models, policy(tiers=tiers, check=judged_by(cloud), guards=(by_data_class(),)), private)
+    held = policy(tiers=tiers, judges=(cloud,), check=judged_by("cloud"), guards=(by_data_class(),))
+    result = call(models, held, private)
     assert [a.tier for a in result.attempts] == ["own", "own large"]
     assert "cloud not consulted" in result.decision.route
+
+
+@pytest.mark.parametrize("named", [("small", "large"), ("small", "large", "judge")])
+def test_a_guard_that_names_tiers_holds_for_judges(named: tuple[str, ...]) -> None:
+    """A judge that `only` does not name is not asked, and the call goes on without it; it may be named there."""
+    models = ScriptedModels(small="good", large="good", judge='{"score": 5, "reason": "fine"}')
+    result = call(models, policy(judges=(JUDGE,), check=judged_by("judge"), guards=(only(*named),)))
+    assert ("judge" in [a.tier for a in result.attempts]) is ("judge" in named)
+    assert ("judge not consulted" in result.decision.route) is ("judge" not in named)
+    assert result.tier == ("small" if "judge" in named else "large")
 
 
 def test_a_guard_is_refused_as_a_route() -> None:
@@ -236,23 +248,94 @@ def test_a_route_to_an_unknown_tier_is_refused() -> None:
         policy(route=start_at("lagre"))
 
 
+def test_a_check_of_an_unknown_tier_is_refused() -> None:
+    """However deep in a composition; a tier of the ladder and a judge are both known."""
+    with pytest.raises(
+        ConfigError, match=r"check names \['juge'\].*'small', 'large'.*'judge'.*add the model to judges"
+    ):
+        policy(judges=(JUDGE,), check=says("good") & judged_by("judge") | judged_by("juge"))
+    assert policy(judges=(JUDGE,), check=judged_by("judge") & agrees_with("large"))
+
+
+def test_a_judge_is_no_place_to_route_to() -> None:
+    """It never answers the user: not by a route, and not by name."""
+    with pytest.raises(ConfigError, match=r"route names \['judge'\].*which only checks ask"):
+        policy(judges=(JUDGE,), route=start_at("judge"))
+    made = policy(judges=(JUDGE,))
+    assert made.tier("judge") is JUDGE
+    with pytest.raises(RequestError, match=r"no tier 'judge'.*which only checks ask, \['judge'\]"):
+        made.rung("judge")
+    with pytest.raises(RequestError, match=r"no tier 'juge'"):
+        made.tier("juge")
+
+
+def test_a_judge_is_never_asked_to_answer() -> None:
+    """With every tier failing it stays a judge, and the baseline is still the strongest tier."""
+    models = ScriptedModels(small=ServerError("boom"), large=ServerError("boom"), judge="an answer")
+    with pytest.raises(ServerError):
+        call(models, policy(judges=(JUDGE,), check=judged_by("judge"), retries=Retries(per_tier=0)))
+    assert [asked.tier.name for asked in models.asked] == ["small", "large"]
+    assert policy(judges=(JUDGE,)).strongest.name == "large"
+
+
+def test_what_judges_is_part_of_the_cache_scope() -> None:
+    """Another judge accepts other answers: entries of one policy are not the other's."""
+    scopes = {policy(judges=judges).scope for judges in ((), (JUDGE,), (Tier("judge", model="k", rate=CHEAP),))}
+    assert len(scopes) == 3
+
+
 def test_a_judge_is_asked_with_retries_and_billed() -> None:
     """A check may be a plan: what it asks is an attempt of the same call."""
-    judge = Tier("judge", model="j", rate=CHEAP)
 
-    def judged(request: Request, reply: Reply) -> Plan[Verdict]:
-        opinion = yield from Ask(judge, ask(f"is it fine? {reply.text}"), judge.edits(request), "judge")
+    def judged(_request: Request, reply: Reply) -> Plan[Verdict]:
+        opinion = yield from Consult("judge", ask(f"is it fine? {reply.text}"), "judge")
         assert isinstance(opinion, Reply)
         return Verdict(float(opinion.text == "yes"), "the judge's word")
 
     models = ScriptedModels(small="answer", large="never", judge=[ServerError("boom"), "yes"])
-    result = call(models, policy(check=judged))
+    result = call(models, policy(judges=(JUDGE,), check=judged))
     assert story(result) == [
         ("small", "draft", "accepted"),
         ("judge", "judge", "failed"),
         ("judge", "retry", "consulted"),
     ]
     assert result.tier == "small"
+    prices = [a.pico_usd for a in result.attempts]
+    assert prices[2] and result.pico_usd == sum(p for p in prices if p is not None)
+
+
+def test_a_judge_gets_the_prompt_text_that_is_its_own() -> None:
+    """Additions are made to whatever is asked of the tier that has them."""
+    judge = Tier("judge", rate=CHEAP, additions=Additions(system="Be strict."))
+    models = ScriptedModels(small="good", large="good", judge='{"score": 5, "reason": "fine"}')
+    call(models, policy(judges=(judge,), check=judged_by("judge")))
+    assert [edit.text for edit in models.asked[1].edits.messages] == ["Be strict."]  # type: ignore[union-attr]
+
+
+def _names_nobody(_request: Request, _reply: Reply) -> Plan[Verdict]:
+    yield Consult("nobody", ask("is it fine?"), "judge")
+    return Verdict(1.0, "fine")
+
+
+def _asks_past_the_policy(_request: Request, _reply: Reply) -> Plan[Verdict]:
+    yield Ask(JUDGE, ask("is it fine?"), NO_EDITS, "judge")
+    return Verdict(1.0, "fine")
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        (_names_nobody, "there is no tier 'nobody'"),
+        (_asks_past_the_policy, "the check yielded Ask for tier 'judge': yield Consult('judge', ...)"),
+    ],
+)
+def test_a_check_that_asks_wrongly_is_a_broken_one(check: Any, said: str) -> None:
+    """It scores 0, so that the next tier is asked, and nothing is asked that no book would hold."""
+    models = ScriptedModels(small="good", large="good", judge="5")
+    result = call(models, policy(judges=(JUDGE,), check=check))
+    assert story(result) == [("small", "draft", "rejected"), ("large", "escalation", "accepted")]
+    assert [asked.tier.name for asked in models.asked] == ["small", "large"]
+    assert said in result.decision.faults[0]
 
 
 def test_validation_retries_ask_the_last_tier_again() -> None:
@@ -419,7 +502,8 @@ def test_a_stream_that_dies_after_its_first_chunk_is_committed() -> None:
 
 BAD_POLICIES: list[tuple[dict[str, Any], str]] = [
     ({"tiers": ()}, "no tiers"),
-    ({"tiers": (Tier("a"), Tier("a"))}, "two tiers are called 'a'"),
+    ({"tiers": (Tier("a"), Tier("a"))}, "two tiers or judges are called 'a'"),
+    ({"judges": (Tier("small"),)}, "two tiers or judges are called 'small'"),
     ({"threshold": 1.5}, "threshold is 1.5"),
     ({"mode": "fast"}, "mode is 'fast'"),
     ({"on_exhausted": "cry"}, "on_exhausted is 'cry'"),

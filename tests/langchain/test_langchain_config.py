@@ -42,6 +42,22 @@ def test_the_tiers_of_a_file_are_asked_as_it_says(tmp_path: Path, monkeypatch: p
     assert "sk-team" in (headers.get("x-api-key"), headers.get("authorization", "").removeprefix("Bearer "))
 
 
+def test_a_judge_of_a_file_is_asked_and_is_no_tier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The judge is a native model of its own, of another provider than the tier that it judges."""
+    monkeypatch.setenv("TEAM_KEY", "sk-team")
+    with ProviderServer() as server:
+        server.model("claude-sonnet-4-5", replies='{"score": 5, "reason": "right"}')
+        file = written(tmp_path, server, check="{judged_by: judge}")
+        judge = f'name: judge, class: anthropic, model: claude-sonnet-4-5, base_url: "{server.anthropic_url}"'
+        file.write_text(f"{file.read_text()}judges:\n  - {{{judge}, api_key_env: TEAM_KEY}}\n")
+        model = pickle.loads(pickle.dumps(from_config(file)))
+        told = model.invoke("hello").response_metadata["tuppence"]
+        asked = [one.model for one in server.served]
+    assert asked == ["gpt-4o-mini", "claude-sonnet-4-5"]
+    assert (told["tier"], told["attempts"]) == ("small", 2)
+    assert [t.name for t in model.policy.tiers] == ["small", "large"]
+
+
 def test_a_model_from_a_file_travels_to_another_process_without_its_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.embeddings import DeterministicFakeEmbedding
-from langchain_core.language_models import FakeListLLM
+from langchain_core.language_models import FakeListChatModel, FakeListLLM
 from langchain_core.runnables import RunnableLambda
 
 from langchain_tuppence import ChatTuppence, SpendCallbackHandler, SpendEmbeddings, spend
 from tuppence.checks import custom
-from tuppence.prices import PriceBook, token_rate, usd
+from tuppence.prices import PriceBook, gpu_hour_rate, token_rate, usd
 from tuppence.spend import SqliteLedger, report
 from tuppence.testing import Fault, ProviderServer
 
@@ -62,6 +62,28 @@ def test_unknown_prices_are_counted_as_unpriced_and_never_as_zero(server: Provid
     parts.openai(server, "nobody-knows-me").invoke("one", config={"callbacks": [handler]})
     assert (handler.usd, handler.unpriced) == (Decimal(0), 1)
     assert handler.attempts[0].pico_usd is None
+
+
+def test_a_model_paid_by_the_hour_is_billed_by_its_time(server: ProviderServer) -> None:
+    """As a tier of the same price would be: the milliseconds begun, beside the tokens that its server reports."""
+    handler = SpendCallbackHandler(prices=PriceBook(overrides={"small-model": gpu_hour_rate("3.60")}))
+    parts.openai(server, "small-model").invoke("one", config={"callbacks": [handler]})
+    list(parts.openai(server, "small-model", stream_usage=True).stream("two", config={"callbacks": [handler]}))
+    assert sum(a.usage.total_tokens for a in handler.attempts) == parts.tokens(server)
+    for attempt in handler.attempts:
+        assert attempt.latency_ms <= attempt.usage.gpu_ms < attempt.latency_ms + 1
+        # 3.60 USD an hour are a millionth of a dollar a millisecond.
+        assert (attempt.pico_usd, attempt.status) == (attempt.usage.gpu_ms * 10**6, "exact")
+
+
+def test_time_has_a_price_where_a_local_model_says_nothing_of_tokens() -> None:
+    """What the hour costs does not depend on them."""
+    handler = SpendCallbackHandler(prices=PriceBook(overrides={"own": gpu_hour_rate("3.60")}))
+    model = FakeListChatModel(responses=["x"], metadata={"ls_model_name": "own"})
+    model.invoke("one", config={"callbacks": [handler]})
+    (attempt,) = handler.attempts
+    assert (attempt.pico_usd, handler.unpriced) == (attempt.usage.gpu_ms * 10**6, 0)
+    assert attempt.usage.gpu_ms > 0
 
 
 def test_a_failed_run_costs_nothing_and_leaves_nothing_behind(server: ProviderServer) -> None:

@@ -2,12 +2,14 @@
 
 from typing import Any, TypedDict
 
+import openai
 import pytest
 from langchain_core.callbacks import UsageMetadataCallbackHandler
 from langchain_core.language_models import BaseChatModel
 from pydantic import BaseModel, Field
 
 from langchain_tuppence import ChatTuppence, SpendCallbackHandler, tier
+from tuppence.prices import PriceBook
 from tuppence.testing import ProviderServer, Turn
 
 from . import parts
@@ -150,3 +152,53 @@ async def test_async_structured_output(server: ProviderServer) -> None:
     """`ainvoke` parses as `invoke` does."""
     server.model("small-model", replies=answer("openai", GOOD, "City"))
     assert await llm(server, "openai", "anthropic").with_structured_output(City).ainvoke("?") == City(**GOOD)
+
+
+# -- answers that `max_tokens` cuts off: the OpenAI SDK raises while parsing, and they are billed
+
+
+def test_a_draft_that_was_cut_off_is_billed_exactly(server: ProviderServer) -> None:
+    """The exception holds the provider's count; the next tier is asked, and nothing is an estimate."""
+    server.model("small-model", replies=answer("openai", GOOD, "City"))
+    server.model("large-model", replies=answer("openai", GOOD, "City"))
+    tiers = [
+        tier(parts.openai(server, "small-model", max_tokens=3), name="small", rate=parts.SMALL),
+        parts.large(server),
+    ]
+    handler = SpendCallbackHandler()
+    structured = ChatTuppence(tiers=tiers, ledger=None).with_structured_output(City)
+    assert structured.invoke("Porto?", config={"callbacks": [handler]}) == City(**GOOD)
+    assert [(a.tier, a.outcome, a.status) for a in handler.attempts] == [
+        ("small", "failed", "exact"), ("large", "accepted", "exact"),
+    ]  # fmt: skip
+    assert handler.attempts[0].usage.output == 3
+    assert handler.usd == parts.billed(server)
+
+
+async def test_the_only_tiers_cut_answer_is_billed_exactly_and_raised(server: ProviderServer) -> None:
+    """Sync or async, the SDK's own exception comes out."""
+    server.model("large-model", replies=answer("openai", GOOD, "City"))
+    only = tier(parts.openai(server, "large-model", max_tokens=3), name="large", rate=parts.LARGE)
+    structured = ChatTuppence(tiers=[only], ledger=None).with_structured_output(City)
+    handler = SpendCallbackHandler()
+    config: Any = {"callbacks": [handler]}
+    with pytest.raises(openai.LengthFinishReasonError):
+        structured.invoke("Porto?", config=config)
+    with pytest.raises(openai.LengthFinishReasonError):
+        await structured.ainvoke("Porto?", config=config)
+    assert [(a.outcome, a.status) for a in handler.attempts] == [("failed", "exact")] * 2
+    assert handler.usd == parts.billed(server)
+
+
+def test_another_models_cut_answer_is_counted(server: ProviderServer) -> None:
+    """A handler is told of a failed run, and the provider billed it all the same."""
+    server.model("small-model", replies=answer("openai", GOOD, "City"))
+    handler = SpendCallbackHandler(prices=PriceBook(overrides={"small-model": parts.SMALL}))
+    structured = parts.openai(server, "small-model", max_tokens=3).with_structured_output(City)
+    with pytest.raises(openai.LengthFinishReasonError):
+        structured.invoke("Porto?", config={"callbacks": [handler]})
+    (attempt,) = handler.attempts
+    assert (attempt.cause, attempt.outcome, attempt.status) == ("observed", "failed", "exact")
+    assert attempt.error is not None
+    assert attempt.error.startswith("LengthFinishReasonError")
+    assert handler.usd == parts.billed(server)

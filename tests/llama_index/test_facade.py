@@ -1,9 +1,11 @@
 """What `TuppenceLLM` adds to a LlamaIndex model: tiers, checks, cache, options of one call, and what a call says."""
 
 import copy
+import gc
 import pickle
 import threading
 import warnings
+import weakref
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +17,7 @@ from llama_index.core.prompts import PromptTemplate
 from llm_suite import CITY, ONE_CALL, TOOLS, City, text_of, user
 
 from llama_index_tuppence import SpendEventHandler, TuppenceLLM, function_tier, tier
-from tuppence.checks import judged_by, not_empty, valid_tool_calls
+from tuppence.checks import agrees_with, judged_by, not_empty, valid_tool_calls
 from tuppence.context import logical_call, spend, tags
 from tuppence.errors import ConfigError, RequestError
 from tuppence.policy import Retries
@@ -175,15 +177,40 @@ def test_a_tier_may_get_more_prompt_than_others(make: Any, provider: ProviderSer
     assert messages == [user("Bonjour")]
 
 
-def test_a_judge_is_a_tier_too(make: Any, provider: ProviderServer) -> None:
-    """A judge's call is made by LlamaIndex's own class, and accounted as part of the call."""
+def test_a_judge_sits_beside_the_ladder(make: Any, provider: ProviderServer) -> None:
+    """A judge's call is made by LlamaIndex's own class, heard by its handlers, and accounted as part of the call."""
     provider.model("gpt-4.1-mini", replies='{"score": 1, "reason": "wrong"}')
-    llm = TuppenceLLM([make(SMALL), make(LARGE)], ledger=False, check=judged_by(tier(make("gpt-4.1-mini"))))
+    judge = tier(make("gpt-4.1-mini", context_window=1_000, is_function_calling_model=False), name="judge")
+    counter = TokenCountingHandler()
+    llm = TuppenceLLM(
+        [make(SMALL), make(LARGE)], judges=[judge], ledger=False, check=judged_by("judge"),
+        callback_manager=CallbackManager([counter]),
+    )  # fmt: skip
     with spend() as spent:
-        llm.chat([user("Hello")])
+        said = llm.chat([user("Hello")]).additional_kwargs["tuppence"]
     assert models_asked(provider) == [SMALL, "gpt-4.1-mini", LARGE]
-    assert [a.cause for a in spent.attempts] == ["draft", "judge", "escalation"]
+    assert [(a.tier, a.cause) for a in spent.attempts] == [
+        (SMALL, "draft"), ("judge", "judge"), (LARGE, "escalation"),
+    ]  # fmt: skip
     assert spent.unpriced == 0
+    assert Decimal(said["usd"]) == spent.usd and spent.attempts[1].pico_usd
+    assert len(counter.llm_token_counts) == 3
+    assert llm.tiers == (SMALL, LARGE)
+    assert llm.metadata.context_window > 1_000 and llm.metadata.is_function_calling_model
+
+
+def test_a_judge_travels_and_never_answers(make: Any, provider: ProviderServer) -> None:
+    """A pickled model has its judge still; a call that names one is refused; a taken name is, too, or is numbered."""
+    provider.model("gpt-4.1-mini", replies='{"score": 5, "reason": "right"}')
+    llm = TuppenceLLM({"small": make(SMALL)}, judges={"judge": make("gpt-4.1-mini")}, ledger=False)
+    copied = pickle.loads(pickle.dumps(llm))
+    assert [t.name for t in copied.policy.judges] == ["judge"]
+    with pytest.raises(RequestError, match=r"no tier 'judge'.*which only checks ask"):
+        copied.chat([user("Hello")], model="judge")
+    with pytest.raises(ConfigError, match="two tiers or judges are called 'small'"):
+        TuppenceLLM({"small": make(SMALL)}, judges={"small": make(LARGE)}, ledger=False)
+    same = TuppenceLLM([make(SMALL)], judges=[make(SMALL)], ledger=False, check=agrees_with(f"{SMALL}-2"))
+    assert [t.name for t in same.policy.judges] == [f"{SMALL}-2"]
 
 
 def test_tiers_by_name_and_number(make: Any) -> None:
@@ -450,6 +477,19 @@ def test_its_dictionary_holds_no_key(make: Any) -> None:
     llm = TuppenceLLM([make(SMALL, api_key="sk-secret")], ledger=False)
     assert "sk-secret" not in llm.to_json()
     assert llm.to_dict()["tiers"] == (SMALL,)
+
+
+def test_an_answer_goes_when_its_last_user_does(make: Any) -> None:
+    """A call holds itself in no circle: its prompt and answer do not wait for the garbage collector."""
+    llm = TuppenceLLM([make(SMALL)], ledger=False)
+    gc.disable()
+    try:
+        asked = user("Hello")
+        kept = [weakref.ref(asked), weakref.ref(llm.chat([asked])), weakref.ref(list(llm.stream_chat([asked]))[-1])]
+        del asked
+        assert [one() for one in kept] == [None, None, None]
+    finally:
+        gc.enable()
 
 
 def test_a_deep_copy_is_the_model_itself(make: Any) -> None:

@@ -40,6 +40,22 @@ def test_the_tiers_of_a_file_are_asked_as_it_says(tmp_path: Path, monkeypatch: p
     assert llm.metadata.context_window == 8192
 
 
+def test_a_judge_of_a_file_is_asked_and_is_no_tier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The judge is a native model of its own, with its own settings."""
+    pytest.importorskip("llama_index.llms.openai_like")
+    monkeypatch.setenv("TEAM_KEY", "sk-team")
+    with ProviderServer() as server:
+        server.model("gpt-4.1", replies='{"score": 5, "reason": "right"}')
+        file = written(tmp_path, server, check="{judged_by: judge}")
+        judge = f'{{name: judge, class: openai, model: gpt-4.1, base_url: "{server.base_url}", api_key_env: TEAM_KEY}}'
+        file.write_text(f"{file.read_text()}judges: [{judge}]\n")
+        llm = from_config(file)
+        said = llm.complete("hello").additional_kwargs["tuppence"]
+        asked = [one.model for one in server.served]
+    assert asked == ["my-model", "gpt-4.1"]
+    assert (said["tier"], said["attempts"], llm.tiers) == ("own", 2, ("own", "large"))
+
+
 def test_a_file_says_the_prices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server's own model costs what the file says."""
     pytest.importorskip("llama_index.llms.openai_like")

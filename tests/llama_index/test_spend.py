@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,19 @@ from llama_index.core.base.llms.types import (
     CompletionResponseGen,
     LLMMetadata,
 )
-from llama_index.core.callbacks import CallbackManager
+from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.llms import CustomLLM, MockLLM
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+from llama_index.core.postprocessor import StructuredLLMRerank
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from llm_suite import CITY, City, user
 
 from llama_index_tuppence import SpendCallbackHandler, SpendEventHandler, TuppenceLLM
-from tuppence.prices import PriceBook
+from tuppence.prices import PriceBook, gpu_hour_rate
 from tuppence.spend import SqliteLedger
 from tuppence.testing import ProviderServer, Turn
 from tuppence.tokens import count_tokens
@@ -165,6 +169,20 @@ def test_a_model_that_wraps_another_is_not_counted_beside_it(
     assert (spent.calls, spent.unpriced) == (2, 1)
 
 
+def test_a_model_paid_by_the_hour_is_billed_by_its_time(make: Any, provider: ProviderServer, attach: Any) -> None:
+    """As a tier of the same price would be: the milliseconds begun, at both handlers."""
+    prices = PriceBook(overrides={SMALL: gpu_hour_rate("3.60")})
+    legacy, handler = SpendCallbackHandler(prices=prices), attach(SpendEventHandler(prices=prices))
+    model = make(SMALL, callback_manager=CallbackManager([legacy]), **USAGE)
+    model.chat([user("Hello")])
+    list(model.stream_chat([user("Hello")]))
+    for one in (*handler.attempts, *legacy.attempts):
+        assert one.latency_ms <= one.usage.gpu_ms < one.latency_ms + 1
+        # 3.60 USD an hour are a millionth of a dollar a millisecond.
+        assert (one.pico_usd, one.status) == (one.usage.gpu_ms * 10**6, "exact")
+    assert (handler.calls, legacy.calls) == (2, 2)
+
+
 def test_embeddings_are_estimated_by_their_text(spent: SpendEventHandler) -> None:
     """Embedding events have no payload; their texts are counted."""
     model = MockEmbedding(embed_dim=2, model_name="text-embedding-3-small")
@@ -178,14 +196,78 @@ def test_embeddings_are_estimated_by_their_text(spent: SpendEventHandler) -> Non
     assert spent.pico_usd > 0
 
 
-def test_reranking_is_seen(attach: Any) -> None:
-    """A rerank call is unpriced unless its price is given."""
-    prices = PriceBook.default().with_overrides({"reranker": {"input": "0", "calls": {"rerank": "2"}}})
-    priced, plain = attach(SpendEventHandler(prices=prices)), attach(SpendEventHandler())
-    get_dispatcher().event(ReRankStartEvent(query="q", nodes=[], top_n=1, model_name="reranker", span_id="s"))
-    get_dispatcher().event(ReRankEndEvent(nodes=[], span_id="s"))
-    assert str(priced.usd.normalize()) == "0.002"
-    assert (plain.calls, plain.unpriced) == (1, 1)
+class Reranker(BaseNodePostprocessor):
+    """Tells of its call as LlamaIndex's integrations of rerankers do, on the dispatcher and by callback."""
+
+    model: str = "searcher"
+
+    def _postprocess_nodes(
+        self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
+    ) -> list[NodeWithScore]:
+        assert query_bundle is not None
+        dispatcher = get_dispatcher()
+        dispatcher.event(ReRankStartEvent(query=query_bundle, nodes=nodes, top_n=1, model_name=self.model))
+        told = {
+            EventPayload.NODES: nodes,
+            EventPayload.MODEL_NAME: self.model,
+            EventPayload.QUERY_STR: query_bundle.query_str,
+            EventPayload.TOP_K: 1,
+        }
+        with self.callback_manager.event(CBEventType.RERANKING, payload=told) as event:
+            event.on_end(payload={EventPayload.NODES: nodes[:1]})
+        dispatcher.event(ReRankEndEvent(nodes=nodes[:1]))
+        return nodes[:1]
+
+
+def nodes(*texts: str) -> list[NodeWithScore]:
+    return [NodeWithScore(node=TextNode(text=text), score=1.0) for text in texts]
+
+
+SEARCHES = PriceBook.default().with_overrides({"searcher": {"input": "0", "calls": {"rerank": "2"}}})
+
+
+def test_reranking_is_priced_by_the_search(attach: Any) -> None:
+    """A search is a query with up to 100 documents; it is unpriced unless its price is given."""
+    priced, plain = attach(SpendEventHandler(prices=SEARCHES)), attach(SpendEventHandler())
+    Reranker().postprocess_nodes(nodes(*["text"] * 100), query_str="q")
+    Reranker().postprocess_nodes(nodes(*["text"] * 101), query_str="q")
+    assert [a.usage.calls for a in priced.attempts] == [(("rerank", 1),), (("rerank", 2),)]
+    assert (priced.usd, {a.status for a in priced.attempts}) == (Decimal("0.006"), {"estimated"})
+    assert (plain.calls, plain.unpriced) == (2, 2)
+
+
+def test_reranking_is_priced_by_the_token_where_tokens_are_what_costs(attach: Any) -> None:
+    """The packaged list has such a model: the query is read once a document."""
+    spent = attach(SpendEventHandler())
+    model = "@cf/baai/bge-reranker-base"
+    Reranker(model=model).postprocess_nodes(nodes("one two three", "four"), query_str="five")
+    (attempt,) = spent.attempts
+    counted = [count_tokens(text, model).tokens for text in ("five", "five", "one two three", "four")]
+    assert (attempt.usage.input, attempt.usage.calls, attempt.status) == (sum(counted), (), "estimated")
+    assert attempt.pico_usd is not None
+
+
+def test_the_legacy_handler_counts_the_same_searches() -> None:
+    """Callback managers are told the documents, too."""
+    legacy = SpendCallbackHandler(prices=SEARCHES)
+    Reranker(callback_manager=CallbackManager([legacy])).postprocess_nodes(nodes(*["text"] * 101), query_str="q")
+    assert (legacy.calls, legacy.usd) == (1, Decimal("0.004"))
+
+
+@pytest.mark.parametrize("facade", [False, True], ids=["plain", "tuppence"])
+async def test_a_reranker_that_asks_a_language_model_is_not_counted_beside_it(
+    make: Any, provider: ProviderServer, spent: SpendEventHandler, facade: bool
+) -> None:
+    """Its calls are the model's, at the model's price; what is asked after it is counted as ever."""
+    ranking = {"documents": [{"document_number": 1, "relevance": 9}]}
+    provider.model(SMALL, replies=[*[Turn(tool_calls=[("DocumentRelevanceList", ranking)])] * 2, "Hello."])
+    llm = TuppenceLLM([make(SMALL)], cache=False, ledger=False) if facade else make(SMALL)
+    reranker = StructuredLLMRerank(llm=llm, top_n=1)
+    reranker.postprocess_nodes(nodes("one", "two"), query_str="q")
+    await reranker.apostprocess_nodes(nodes("one", "two"), query_str="q")
+    make(SMALL).chat([user("Hello")])
+    assert (spent.calls, spent.unpriced) == (3, 0)
+    assert spent.pico_usd == billed(provider)
 
 
 def test_watched_calls_go_into_a_ledger_once(make: Any, provider: ProviderServer, attach: Any, tmp_path: Path) -> None:

@@ -8,35 +8,42 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tuppence.attempts import Verdict
-from tuppence.checks.compose import Composable
-from tuppence.effects import Ask, Declined, Failed, Plan
-from tuppence.request import NO_EDITS, Reply, Request, ToolCall
+from tuppence.checks.compose import Composable, tier_name
+from tuppence.effects import Consult, Declined, Failed, Plan
+from tuppence.request import Reply, Request, ToolCall
 from tuppence.signals import numbers, words
-from tuppence.tiers import Tier
 
 
 @dataclass(frozen=True, slots=True)
 class AgreesWith(Composable):
     """Scores how much the answer says the same as another tier's answer to the same request."""
 
-    tier: Tier
+    tier: str
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset({self.tier})
 
     def __call__(self, request: Request, reply: Reply) -> Plan[Verdict]:
         return self._ask(request, reply)
 
     def _ask(self, request: Request, reply: Reply) -> Plan[Verdict]:
-        other = yield from Ask(self.tier, request, NO_EDITS, "agreement")
+        other = yield from Consult(self.tier, request, "agreement")
         if isinstance(other, Failed):
-            return Verdict(0.0, f"no second opinion: {self.tier.name} failed ({other.kind})")
+            return Verdict(0.0, f"no second opinion: {self.tier} failed ({other.kind})")
         if isinstance(other, Declined):
-            return Verdict(0.0, f"no second opinion: {self.tier.name} declined")
-        score = likeness(reply, other)
-        return Verdict(score, f"agrees with {self.tier.name} to {score:.2f}")
+            return Verdict(0.0, f"no second opinion: {self.tier} declined")
+        if request.schema is not None and bool(reply.tool_calls) != bool(other.tool_calls):
+            # One provider writes the object that was asked for, another calls a tool with it.
+            score = float(_object(reply) == _object(other))
+        else:
+            score = likeness(reply, other)
+        return Verdict(score, f"agrees with {self.tier} to {score:.2f}")
 
 
-def agrees_with(tier: Tier) -> AgreesWith:
-    """Score answers by their likeness to the answer of `tier`; 0 where it cannot be had."""
-    return AgreesWith(tier)
+def agrees_with(tier: str) -> AgreesWith:
+    """Score answers by their likeness to what the tier or judge called `tier` answers; 0 where it cannot be had."""
+    return AgreesWith(tier_name(tier, asked_by="agrees_with"))
 
 
 def likeness(first: Reply, second: Reply) -> float:
@@ -62,6 +69,10 @@ def _f1(first: Iterable[str], second: Iterable[str]) -> float | None:
 
 def _calls(calls: tuple[ToolCall, ...]) -> list[tuple[str, str]]:
     return sorted((call.name, _plain(call.arguments)) for call in calls)
+
+
+def _object(reply: Reply) -> str:
+    return _plain(reply.tool_calls[0].arguments if reply.tool_calls else reply.text)
 
 
 def _plain(arguments: str) -> str:

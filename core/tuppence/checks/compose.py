@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from tuppence.attempts import Verdict
 from tuppence.effects import Check, Plan
+from tuppence.errors import ConfigError
 from tuppence.request import Reply, Request
 
 
@@ -18,6 +19,11 @@ class Composable:
     """Gives a check `&` and `|`; a plain function on either side will do."""
 
     __slots__ = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The tiers that this check asks: a policy can say at once that one does not exist."""
+        return frozenset()
 
     def __and__(self: Check, other: Check) -> And:
         return And(self, other)
@@ -51,6 +57,10 @@ class And(Composable):
         other = self.second(request, reply)
         return _lower(verdict, other) if isinstance(other, Verdict) else _with(verdict, other, _lower)
 
+    @property
+    def names(self) -> frozenset[str]:
+        return _names_of(self.first) | _names_of(self.second)
+
     def opens(self, request: Request, text: str) -> bool:
         """Open once both parts would."""
         return _opens(self.first, request, text) and _opens(self.second, request, text)
@@ -75,9 +85,28 @@ class Or(Composable):
         other = self.second(request, reply)
         return _higher(verdict, other) if isinstance(other, Verdict) else _with(verdict, other, _higher)
 
+    @property
+    def names(self) -> frozenset[str]:
+        return _names_of(self.first) | _names_of(self.second)
+
     def opens(self, request: Request, text: str) -> bool:
         """Open once either part would."""
         return _opens(self.first, request, text) or _opens(self.second, request, text)
+
+
+def tier_name(tier: object, *, asked_by: str) -> str:
+    """Return the name of a tier that a check asks; raise `ConfigError` for anything but a name."""
+    if not isinstance(tier, str) or not tier:
+        raise ConfigError(
+            f"{asked_by} got {tier!r} ({type(tier).__name__}): give a tier's name, {asked_by}('judge'), and the model "
+            "itself to the policy, as one of its tiers or judges"
+        )
+    return tier
+
+
+def _names_of(check: Check) -> frozenset[str]:
+    found: frozenset[str] = getattr(check, "names", frozenset())
+    return found
 
 
 def _lower(first: Verdict, second: Verdict) -> Verdict:

@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuppence.attempts import Verdict
-from tuppence.checks.compose import Composable
-from tuppence.effects import Ask, Declined, Failed, Plan
-from tuppence.request import NO_EDITS, Message, Reply, Request
+from tuppence.checks.compose import Composable, tier_name
+from tuppence.effects import Consult, Declined, Failed, Plan
+from tuppence.request import Message, Reply, Request
 from tuppence.signals import read_json
-from tuppence.tiers import Tier
 
 RUBRIC = """\
 5: correct, complete, and does all that was asked
@@ -42,19 +41,23 @@ Reply with one JSON object and nothing else: {{"score": <whole number from 1 to 
 class JudgedBy(Composable):
     """Scores an answer by the grade that another tier gives it: (grade - 1) / 4."""
 
-    tier: Tier
+    tier: str
     rubric: str = RUBRIC
     params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset({self.tier})
 
     def __call__(self, request: Request, reply: Reply) -> Plan[Verdict]:
         return self._ask(request, reply)
 
     def _ask(self, request: Request, reply: Reply) -> Plan[Verdict]:
-        outcome = yield from Ask(self.tier, self.question(request, reply), NO_EDITS, "judge")
+        outcome = yield from Consult(self.tier, self.question(request, reply), "judge")
         if isinstance(outcome, Failed):
-            return Verdict(0.0, f"not graded: {self.tier.name} failed ({outcome.kind})")
+            return Verdict(0.0, f"not graded: {self.tier} failed ({outcome.kind})")
         if isinstance(outcome, Declined):
-            return Verdict(0.0, f"not graded: {self.tier.name} declined")
+            return Verdict(0.0, f"not graded: {self.tier} declined")
         return self._read(outcome.text)
 
     def question(self, request: Request, reply: Reply) -> Request:
@@ -74,21 +77,21 @@ class JudgedBy(Composable):
         try:
             grade = read_json(text)
         except ValueError as error:
-            return Verdict(0.0, f"not graded: {self.tier.name} did not reply with JSON ({error})")
+            return Verdict(0.0, f"not graded: {self.tier} did not reply with JSON ({error})")
         score = grade.get("score") if isinstance(grade, Mapping) else None
         if isinstance(score, bool) or not isinstance(score, int) or not 1 <= score <= 5:
-            return Verdict(0.0, f"not graded: {self.tier.name} gave no score from 1 to 5 (got {score!r})")
+            return Verdict(0.0, f"not graded: {self.tier} gave no score from 1 to 5 (got {score!r})")
         reason = str(grade.get("reason", ""))[:200]
-        return Verdict((score - 1) / 4, f"{self.tier.name} grades it {score} of 5: {reason}")
+        return Verdict((score - 1) / 4, f"{self.tier} grades it {score} of 5: {reason}")
 
 
-def judged_by(tier: Tier, *, rubric: str = RUBRIC, params: Mapping[str, Any] | None = None) -> JudgedBy:
-    """Score answers by the grade of `tier`, which is asked once for each answer; no usable grade scores 0.
+def judged_by(tier: str, *, rubric: str = RUBRIC, params: Mapping[str, Any] | None = None) -> JudgedBy:
+    """Score answers by the grade of the tier or judge called `tier`, asked once an answer; no usable grade scores 0.
 
     `rubric` says what the grades 1 to 5 stand for. `params` go with the judge's request, such as `{"temperature": 0}`,
     which is not sent by itself because some models refuse it.
     """
-    return JudgedBy(tier, rubric, params or {})
+    return JudgedBy(tier_name(tier, asked_by="judged_by"), rubric, params or {})
 
 
 def _conversation(request: Request) -> str:

@@ -44,7 +44,7 @@ def prices(
             raise typer.BadParameter("name a model, or list some with --search TEXT or --provider NAME")
         _list(book.version, _found(search or "", provider), format, output)
         return
-    rates = {model: _rate(model, provider, when) for model in models}
+    rates = {model: listed_rate(model, provider, when) for model in models}
     if format is Format.table:
         terminal.show(*(_table(model, rate) for model, rate in rates.items()), file=output)
     else:
@@ -62,7 +62,8 @@ def _found(text: str, provider: str | None) -> tuple[Listed, ...]:
     return found
 
 
-def _rate(model: str, provider: str | None, when: datetime | None) -> Rate:
+def listed_rate(model: str, provider: str | None = None, when: datetime | None = None) -> Rate:
+    """Return what a model costs; raise `PriceError`, with names that resemble it, where no price is known."""
     from tuppence.prices import PriceBook
     from tuppence.prices.catalogue import resembling
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tuppence import drivers
@@ -44,37 +45,25 @@ class Call:
         return self._posting.dialect.ends(chunk, self._posting.body)
 
     def run(self) -> Any:
-        try:
+        with self._noted():
             return self._answer(drivers.run(self._plan, self._port))
-        except Exception as error:
-            self._annotate(error)
-            raise
 
     async def arun(self) -> Any:
-        try:
+        with self._noted():
             return self._answer(await drivers.arun(self._plan, self._port))
-        except Exception as error:
-            self._annotate(error)
-            raise
 
     def stream(self) -> Any:
         chunks = drivers.stream(self._plan, self._port)
         stream = tracked(self._posting.stream_cls, SyncTracked)(self, chunks)
-        try:
+        with self._noted():
             stream.begin()
-        except Exception as error:
-            self._annotate(error)
-            raise
         return stream
 
     async def astream(self) -> Any:
         chunks = drivers.astream(self._plan, self._port)
         stream = tracked(self._posting.stream_cls, AsyncTracked)(self, chunks)
-        try:
+        with self._noted():
             await stream.begin()
-        except Exception as error:
-            self._annotate(error)
-            raise
         return stream
 
     def _settled(self, result: Result) -> None:
@@ -87,9 +76,15 @@ class Call:
         remember(answer, result)
         return answer
 
-    def _annotate(self, error: Exception) -> None:
-        if self._note:
-            error.add_note(self._note)
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Add the note, if there is one, to what is raised."""
+        try:
+            yield
+        except Exception as error:
+            if self._note:
+                error.add_note(self._note)
+            raise
 
 
 class Parses:

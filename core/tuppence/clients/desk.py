@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from tuppence.checks import And
@@ -135,12 +134,13 @@ class Desk:
         if key not in policies:
             if len(policies) >= _MAX_POLICIES:
                 policies.clear()
-            # Guards hold here too; that they name tiers which this policy has not is no mistake.
-            guards = tuple(partial(guard) for guard in self._setup.policy.guards)
-            changes: dict[str, Any] = {"tiers": (self._tier(model),), "route": None, "guards": guards}
+            policy, tier = self._setup.policy, self._tier(model)
+            # Checks may ask the others still, and guards name them.
+            others = tuple(t for t in (*policy.tiers, *policy.judges) if t.name != tier.name)
+            changes: dict[str, Any] = {"tiers": (tier,), "judges": others, "route": None}
             if alone:
                 changes |= {"check": None, "cache": None}
-            policies[key] = self._setup.policy.override(**changes)
+            policies[key] = policy.override(**changes)
         return policies[key]
 
     def _tier(self, model: str) -> Tier:

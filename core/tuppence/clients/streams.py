@@ -7,6 +7,7 @@ work as before. Closing one, or dropping it, settles the call.
 from __future__ import annotations
 
 import types
+from abc import abstractmethod
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator
 from functools import lru_cache
@@ -25,10 +26,10 @@ class Source(Protocol):
     def ends(self, chunk: Any, /) -> bool: ...
 
 
-class SyncTracked:
-    """What a sync stream does otherwise than the SDK's."""
+class _Tracked:
+    """What a stream of either kind does otherwise than the SDK's: it knows its call, and may have read ahead."""
 
-    def __init__(self, source: Source, chunks: Generator[Any, None, None]) -> None:
+    def __init__(self, source: Source, chunks: Any) -> None:
         self._source = source
         self._chunks = chunks
         self._ahead: deque[Any] = deque()
@@ -42,6 +43,16 @@ class SyncTracked:
     @property
     def response(self) -> Any:
         return _Response(self._source.response, self.close)
+
+    @abstractmethod
+    def close(self) -> Any:
+        """Settle the call, wherever the reader is."""
+
+
+class SyncTracked(_Tracked):
+    """What a sync stream does otherwise than the SDK's."""
+
+    _chunks: Generator[Any, None, None]
 
     def begin(self) -> None:
         """Read up to the first chunk, so that what the provider refuses is raised where the SDK raises it."""
@@ -75,23 +86,10 @@ class SyncTracked:
             self._failure = error
 
 
-class AsyncTracked:
+class AsyncTracked(_Tracked):
     """What an async stream does otherwise than the SDK's."""
 
-    def __init__(self, source: Source, chunks: AsyncGenerator[Any, None]) -> None:
-        self._source = source
-        self._chunks = chunks
-        self._ahead: deque[Any] = deque()
-        self._failure: Exception | None = None
-
-    @property
-    def tuppence(self) -> Result | None:
-        """How the call came about; None until it is settled."""
-        return self._source.result
-
-    @property
-    def response(self) -> Any:
-        return _Response(self._source.response, self.close)
+    _chunks: AsyncGenerator[Any, None]
 
     async def begin(self) -> None:
         """Read up to the first chunk, so that what the provider refuses is raised where the SDK raises it."""

@@ -38,8 +38,8 @@ def via(
 ) -> ClientTier:  # fmt: skip
     """Make a tier of a model that another client reaches: `via(OpenAI(base_url=...), "smollm2", self_hosted=True)`.
 
-    Its own retries are not used. Without `rate` the price list is asked. Judges are made so too:
-    `judged_by(via(client, "gpt-4o"))`, and a judge may live at another provider.
+    Its own retries are not used. Without `rate` the price list is asked. Judges are made so too,
+    `judges=[via(client, "gpt-4o", name="judge")]`, and a judge may live at another provider.
     """
     client = unwrapped(client)
     family_of(client)
@@ -65,14 +65,22 @@ def price_book(prices: Prices) -> PriceBook:
 
 def ladder(tiers: Tiers, client: Any, book: PriceBook) -> tuple[Tier, ...]:
     """Make tiers of what the user gave; raises `ConfigError` for one that cannot be asked as `client` is."""
-    if isinstance(tiers, str) or not isinstance(tiers, Mapping | Sequence):
-        raise ConfigError(f"tiers is {tiers!r}: give a list such as ['gpt-4o-mini', 'gpt-4o'], or a dict of names")
-    named = tiers.items() if isinstance(tiers, Mapping) else ((None, source) for source in tiers)
     made: list[Tier] = []
-    for name, source in named:
-        one = _made(source, name)
+    for one in _apart("tiers", tiers, ()):
         _fits(one, client)
-        made.append(priced(_distinct(one, made), client, book))
+        made.append(priced(one, client, book))
+    return tuple(made)
+
+
+def bench(judges: Tiers, client: Any, book: PriceBook, *, beside: Sequence[Tier]) -> tuple[Tier, ...]:
+    """Make judges of what the user gave, beside these tiers; each may speak an API of its own.
+
+    Raises `ConfigError` for one that is sync where `client` is async, or the other way round.
+    """
+    made: list[Tier] = []
+    for one in _apart("judges", judges, beside):
+        _waits_alike(one, client)
+        made.append(priced(one, client, book))
     return tuple(made)
 
 
@@ -96,6 +104,18 @@ def addresses_digest(tiers: Iterable[Tier]) -> str:
     """Hash where `via` tiers are asked: the same model at another address may answer otherwise. Empty without any."""
     places = [(t.name, str(t.client.base_url)) for t in tiers if isinstance(t, ClientTier) and t.client is not None]
     return hashlib.blake2b(repr(places).encode(), digest_size=6).hexdigest() if places else ""
+
+
+def _apart(option: str, given: Tiers, beside: Sequence[Tier]) -> list[Tier]:
+    """Make what the user gave, models that share a name numbered; a name of the user's own is never changed."""
+    if isinstance(given, str) or not isinstance(given, Mapping | Sequence):
+        raise ConfigError(f"{option} is {given!r}: give a list such as ['gpt-4o-mini', 'gpt-4o'], or a dict of names")
+    named = given.items() if isinstance(given, Mapping) else ((None, source) for source in given)
+    made: list[Tier] = []
+    for name, source in named:
+        one = _made(source, name)
+        made.append(_distinct(one, [*beside, *made]) if name is None and one.name == one.model else one)
+    return made
 
 
 def _made(source: TierSource, name: str | None) -> Tier:
@@ -123,6 +143,15 @@ def _fits(tier: Tier, client: Any) -> None:
         raise ConfigError(
             f"tier {tier.name!r} is asked by {type(own).__name__}, the wrapped client is {type(client).__name__}: the "
             "tiers of one client share its API, and are all sync or all async"
+        )
+
+
+def _waits_alike(judge: Tier, client: Any) -> None:
+    own = getattr(judge, "client", None)
+    if own is not None and is_async(own) != is_async(client):
+        raise ConfigError(
+            f"judge {judge.name!r} is asked by {type(own).__name__}, the wrapped client is {type(client).__name__}: "
+            "give it a client that is sync or async like that one"
         )
 
 

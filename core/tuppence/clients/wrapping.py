@@ -14,7 +14,7 @@ from tuppence.assembly import CacheOption, LedgerOption, open_cache, open_ledger
 from tuppence.checks import default_check
 from tuppence.clients.desk import AUTO, Desk, Setup
 from tuppence.clients.sdk import is_async, twin_of
-from tuppence.clients.tiers import Prices, Tiers, addresses_digest, ladder, price_book, unwrapped
+from tuppence.clients.tiers import Prices, Tiers, addresses_digest, bench, ladder, price_book, unwrapped
 from tuppence.effects import Check, Route
 from tuppence.errors import ConfigError
 from tuppence.policy import Mode, OnExhausted, Policy, Retries
@@ -30,17 +30,19 @@ _NO_TIERS = (Tier("none"),)
 
 
 def wrap(
-    client: C, *, tiers: Tiers | None = None, route: Route | None = None, guards: Sequence[Route] = (),
-    check: Check | None = _DEFAULT_CHECK, threshold: float = 0.5, cache: CacheOption = None,
-    ledger: LedgerOption = True, retries: Retries | int | None = None,
+    client: C, *, tiers: Tiers | None = None, judges: Tiers = (), route: Route | None = None,
+    guards: Sequence[Route] = (), check: Check | None = _DEFAULT_CHECK, threshold: float = 0.5,
+    cache: CacheOption = None, ledger: LedgerOption = True, retries: Retries | int | None = None,
     max_usd_per_call: Decimal | str | float | None = None, on_exhausted: OnExhausted = "best_draft",
     mode: Mode = "optimise", version: str = "", prices: Prices = None,
 ) -> C:  # fmt: skip
     """Return `client` with a policy: `wrap(openai.OpenAI(), tiers=["gpt-4o-mini", "gpt-4o"])`.
 
     `tiers`, cheapest first, are model names, `via(other_client, model)`, `Tier`s and functions, or names to such.
-    Then `model="auto"` leaves the choice to the policy, a tier's name asks that tier alone, and any other model is
-    asked as it is; every call is accounted. Without tiers each call's model is its only tier.
+    `judges` are the like, and only checks ask them: `judges={"judge": "gpt-4.1"}, check=judged_by("judge")`.
+
+    With tiers, `model="auto"` leaves the choice to the policy, a tier's name asks that tier alone, and any other model
+    is asked as it is; every call is accounted. Without tiers each call's model is its only tier.
 
     The SDK's own retries are off in tracked calls: `retries` says how often. Exceptions are the SDK's. `result_of`
     tells how an answer came about. Raises `ConfigError` for options that cannot work.
@@ -49,10 +51,12 @@ def wrap(
         raise ConfigError("the client is wrapped already: wrap the SDK's own client, once for each policy")
     book = price_book(prices)
     made = _NO_TIERS if tiers is None else ladder(tiers, client, book)
+    consulted = bench(judges, client, book, beside=made)
     policy = Policy(
-        tiers=made, route=route, guards=tuple(guards), check=check, threshold=threshold, cache=open_cache(cache),
-        retries=_retries(retries), max_usd_per_call=_amount(max_usd_per_call), on_exhausted=on_exhausted, mode=mode,
-        surface="sdk", version="/".join(filter(None, (version, addresses_digest(made)))),
+        tiers=made, judges=consulted, route=route, guards=tuple(guards), check=check, threshold=threshold,
+        cache=open_cache(cache), retries=_retries(retries), max_usd_per_call=_amount(max_usd_per_call),
+        on_exhausted=on_exhausted, mode=mode, surface="sdk",
+        version="/".join(filter(None, (version, addresses_digest((*made, *consulted))))),
     )  # fmt: skip
     setup = Setup(policy, tiers is not None, book, open_ledger(ledger))
     return _attached(client, Desk(client, setup))

@@ -5,7 +5,7 @@ What the pieces do is theirs to say; nothing here decides a call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -21,7 +21,6 @@ from tuppence.config.source import Fault, Loc
 from tuppence.effects import Check, Route
 from tuppence.errors import ConfigError
 from tuppence.routes.compose import Composable as ComposableRoute
-from tuppence.tiers import Tier
 
 T = TypeVar("T")
 
@@ -87,20 +86,20 @@ def guard_of(settings: GuardSettings, loc: Loc) -> Route:
     return _made(here, lambda: routes.by_data_class(**given))
 
 
-def check_of(settings: CheckSettings, loc: Loc, tiers: Mapping[str, Tier]) -> Check:
-    """Build a check whose judges are those of `tiers`; raises `Misbuilt`."""
+def check_of(settings: CheckSettings, loc: Loc) -> Check:
+    """Build a check; raises `Misbuilt`."""
     name, value = settings.chosen
     here = (*loc, name)
     if name in ("all", "any"):
-        parts = [check_of(part, (*here, index), tiers) for index, part in enumerate(value)]
+        parts = [check_of(part, (*here, index)) for index, part in enumerate(value)]
         return reduce(checks.And if name == "all" else checks.Or, parts)
     if name == "custom":
         found = _imported(value, here)
         return cast(Check, found) if isinstance(found, ComposableCheck) else checks.custom(found)
     if name == "agrees_with":
-        return checks.agrees_with(tiers[value])
+        return checks.agrees_with(value)
     if name == "judged_by":
-        return checks.judged_by(tiers[value.tier], **_given(value, "rubric", "params"))
+        return checks.judged_by(value.tier, **_given(value, "rubric", "params"))
     if name == "self_confidence":
         return _made(here, lambda: checks.self_confidence(**_given(value, "field", "out_of")))
     if name == "matches_schema":
@@ -139,6 +138,13 @@ def unknown_tier(loc: Loc, name: str, known: list[str]) -> Fault:
     return Fault(
         loc,
         f"{path(loc)} names tier {name!r}, which there is not: {did_you_mean(name, known)}there are {', '.join(known)}",
+    )
+
+
+def misplaced_judge(loc: Loc, name: str, tiers: list[str]) -> Fault:
+    return Fault(
+        loc,
+        f"{path(loc)} names {name!r}, a judge, which never answers: name one of {', '.join(tiers)}, or make it a tier",
     )
 
 

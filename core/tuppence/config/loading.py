@@ -6,7 +6,7 @@ works. Never builds a native model: the integrations do that, each its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,18 +21,20 @@ from tuppence.config.building import (
     check_of,
     guard_of,
     ledger_of,
+    misplaced_judge,
     route_of,
     tiers_named,
     unknown_tier,
 )
 from tuppence.config.faults import faults_of
-from tuppence.config.schema import Settings
+from tuppence.config.schema import Settings, TierSettings
 from tuppence.config.source import Fault, Loc, Source, read
 from tuppence.config.tiers import TierSpec, tier_of
 from tuppence.errors import ConfigError
 from tuppence.policy import Policy, Retries
 from tuppence.routes.compose import is_guard
-from tuppence.tiers import Tier
+
+_Specs = tuple[TierSpec, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +45,15 @@ class Config:
     settings: Settings
     tiers: tuple[TierSpec, ...]
     """Cheapest first."""
+    judges: tuple[TierSpec, ...]
 
-    def options(self, tiers: Iterable[Tier] | None = None) -> dict[str, Any]:
-        """Return what the file says as keyword arguments of `ChatTuppence` and `TuppenceLLM`, without the tiers.
+    def options(self) -> dict[str, Any]:
+        """Return what the file says as keyword arguments of `ChatTuppence` and `TuppenceLLM`, without the models.
 
-        What the file leaves out is left out here, so that the model's own default holds. `tiers` are the integration's
-        own, which judges are then taken from. Opens the cache; raises `CacheError` where it cannot be opened.
+        What the file leaves out is left out here, so that the model's own default holds. Opens the cache; raises
+        `CacheError` where it cannot be opened.
         """
         said, given = self.settings, self.settings.model_fields_set
-        by_name = {tier.name: tier for tier in tiers or (spec.tier for spec in self.tiers)}
         options: dict[str, Any] = {
             name: getattr(said, name)
             for name in ("threshold", "max_usd_per_call", "on_exhausted", "mode", "version")
@@ -62,7 +64,7 @@ class Config:
         if said.guards:
             options["guards"] = tuple(guard_of(one, ("guards", i)) for i, one in enumerate(said.guards))
         if "check" in given:
-            options["check"] = None if said.check is None else check_of(said.check, ("check",), by_name)
+            options["check"] = None if said.check is None else check_of(said.check, ("check",))
         if said.cache is not None:
             options["cache"] = cache_of(said.cache, self.path.parent)
         if "ledger" in given:
@@ -76,7 +78,8 @@ class Config:
         options = self.options()
         options.pop("ledger", None)
         options["cache"] = open_cache(options.get("cache", True))
-        return Policy(tiers=tuple(spec.tier for spec in self.tiers), **options)
+        tiers, judges = (tuple(spec.tier for spec in specs) for specs in (self.tiers, self.judges))
+        return Policy(tiers=tiers, judges=judges, **options)
 
 
 def load_config(path: str | Path) -> Config:
@@ -89,15 +92,14 @@ def load_config(path: str | Path) -> Config:
         raise ConfigError(f"{source.name} is empty: a configuration has at least tiers")
     settings, faults = _settings(source)
     faults += source.faults
-    tiers: tuple[TierSpec, ...] = ()
     if settings is not None:
-        tiers, more = _checked(settings, source)
+        tiers, judges, more = _checked(settings, source)
         # What was left out of a tier, because it was wrong, is not missing from it.
         wrong = {fault.loc[:2] for fault in faults}
         faults += [fault for fault in more if fault.loc[:2] not in wrong]
     if faults or settings is None:
         raise source.error(faults)
-    return Config(Path(path).absolute(), settings, tiers)
+    return Config(Path(path).absolute(), settings, tiers, judges)
 
 
 def _settings(source: Source) -> tuple[Settings | None, list[Fault]]:
@@ -128,35 +130,45 @@ def _without(data: Any, loc: Loc) -> bool:
         elif not (isinstance(data, list) and isinstance(part, int)):
             break
         data = data[part]
-    if holder is None or key == "tiers":
+    if holder is None or key in ("tiers", "judges"):
         return False
     del holder[key]
     return True
 
 
-def _checked(settings: Settings, source: Source) -> tuple[tuple[TierSpec, ...], list[Fault]]:
+def _checked(settings: Settings, source: Source) -> tuple[_Specs, _Specs, list[Fault]]:
     """Build everything once, and list what cannot be built."""
-    tiers, faults = _tiers(settings, source)
-    known = [one.name for one in settings.tiers]
+    seen: dict[str, int] = {}
+    tiers, faults = _specs("tiers", settings.tiers, source, seen)
+    judges, more = _specs("judges", settings.judges, source, seen)
+    faults += more
     parts: list[tuple[Any, Loc]] = [(one, ("guards", i)) for i, one in enumerate(settings.guards)]
     parts += [(part, (name,)) for name in ("route", "check") if (part := getattr(settings, name)) is not None]
-    by_name = {spec.tier.name: spec.tier for spec in tiers}
     for part, loc in parts:
-        strange = [unknown_tier(at, name, known) for at, name in tiers_named(part, loc) if name not in known]
-        faults += strange
-        if not strange and len(by_name) == len(known):
-            faults += _unbuildable(part, loc, by_name)
+        faults += _strangers(part, loc, settings) or _unbuildable(part, loc)
     try:
         _retries(settings)
     except ConfigError as error:
         faults.append(Fault(("retries",), str(error)))
-    return tiers, faults
+    return tiers, judges, faults
 
 
-def _unbuildable(part: Any, loc: Loc, tiers: dict[str, Tier]) -> list[Fault]:
+def _strangers(part: Any, loc: Loc, settings: Settings) -> list[Fault]:
+    """Find names that stand for nothing. Judges are asked by checks and kept by guards; no route leads to one."""
+    tiers, judges = ([one.name for one in listed] for listed in (settings.tiers, settings.judges))
+    faults: list[Fault] = []
+    for at, name in tiers_named(part, loc):
+        if loc == ("route",) and name in judges:
+            faults.append(misplaced_judge(at, name, tiers))
+        elif name not in (*tiers, *judges):
+            faults.append(unknown_tier(at, name, tiers if loc == ("route",) else tiers + judges))
+    return faults
+
+
+def _unbuildable(part: Any, loc: Loc) -> list[Fault]:
     try:
         if loc == ("check",):
-            check_of(part, loc, tiers)
+            check_of(part, loc)
         elif loc == ("route",):
             if is_guard(route_of(part, loc)):
                 return [
@@ -169,20 +181,23 @@ def _unbuildable(part: Any, loc: Loc, tiers: dict[str, Tier]) -> list[Fault]:
     return []
 
 
-def _tiers(settings: Settings, source: Source) -> tuple[tuple[TierSpec, ...], list[Fault]]:
+def _specs(
+    key: str, settings: Sequence[TierSettings], source: Source, seen: dict[str, int]
+) -> tuple[_Specs, list[Fault]]:
+    """Make the models of one list; `seen` are the names so far, with the line of each."""
     specs: list[TierSpec] = []
     faults: list[Fault] = []
-    first: dict[str, int] = {}
-    for index, one in enumerate(settings.tiers):
-        loc: Loc = ("tiers", index)
+    for index, one in enumerate(settings):
+        loc: Loc = (key, index)
         line, _ = source.place(loc)
-        if one.name in first:
+        if one.name in seen:
             faults.append(
                 Fault(
-                    (*loc, "name"), f"two tiers are called {one.name!r} (first in line {first[one.name]}): rename one"
+                    (*loc, "name"),
+                    f"two tiers or judges are called {one.name!r} (first in line {seen[one.name]}): rename one",
                 )
             )
-        first.setdefault(one.name, line)
+        seen.setdefault(one.name, line)
         made = tier_of(one, loc)
         if isinstance(made, list):
             faults += made

@@ -84,7 +84,7 @@ class AdditionSettings(Strict):
 
 
 class TierSettings(Strict):
-    """One rung of the ladder."""
+    """One rung of the ladder, or a judge."""
 
     name: Annotated[Label, Field(min_length=1)]
     kind: TierClass = Field(alias="class")
@@ -257,6 +257,7 @@ class Settings(Strict):
     version: Label = ""
     mode: Mode = "optimise"
     tiers: Annotated[list[TierSettings], Field(min_length=1)]
+    judges: list[TierSettings] = Field(default_factory=list)
     route: RouteSettings | None = None
     guards: list[GuardSettings] = Field(default_factory=list)
     check: Annotated[CheckSettings | None, BeforeValidator(_check_word)] = None

@@ -34,6 +34,9 @@ class Unpriced:
 
     version: str = "unpriced"
 
+    def at(self, _moment: float, /) -> Unpriced:
+        return self
+
     def cost(self, _usage: Usage, /) -> PicoUSD | None:
         return None
 

@@ -49,7 +49,7 @@ def run(docs: Path | None = None) -> None:
     with closing(SqliteLedger(path)) as ledger, _quiet():
         scene = Scene(
             index=index, models=found.specs, rules=function_tier(RULES, rules(documents)), check=good_enough(),
-            prices=book, ledger=Recorder(ledger, book),
+            prices=book, ledger=Recorder(ledger),
         )  # fmt: skip
         compared = [_compared(framework, scene, asked, screen) for framework in there]
         ledger.flush()

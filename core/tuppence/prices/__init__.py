@@ -1,6 +1,7 @@
 """What provider calls cost: exact integer prices, dated and explained, from the packaged list or the user."""
 
 from tuppence.prices.book import PriceBook
+from tuppence.prices.compute import timed
 from tuppence.prices.money import PicoUSD, pico_usd, usd
 from tuppence.prices.rate import GpuHourRate, Line, Rate, TokenRate, gpu_hour_rate, token_rate
 
@@ -13,6 +14,7 @@ __all__ = [
     "TokenRate",
     "gpu_hour_rate",
     "pico_usd",
+    "timed",
     "token_rate",
     "usd",
 ]

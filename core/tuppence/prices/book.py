@@ -10,7 +10,8 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from tuppence.errors import PriceError
-from tuppence.prices.listing import Listing, Model, moment, packaged_listing
+from tuppence.prices.listed import ListedRate
+from tuppence.prices.listing import Listing, packaged_listing, unix_seconds
 from tuppence.prices.money import nano_per_million
 from tuppence.prices.rate import GpuHourRate, Rate, TokenRate, gpu_hour_rate
 from tuppence.prices.sheet import BUCKETS, Price
@@ -28,8 +29,7 @@ class PriceBook:
     def __init__(self, *, overrides: Mapping[str, Rate] | None = None, listing: Listing | None = None) -> None:
         self._overrides: dict[str, Rate] = dict(overrides or {})
         self._listing = listing
-        self._found: dict[tuple[str, str | None], Model | None] = {}
-        self._rates: dict[tuple[str, str | None, date], Rate] = {}
+        self._found: dict[tuple[str, str | None], ListedRate | None] = {}
 
     @classmethod
     def default(cls) -> PriceBook:
@@ -41,12 +41,18 @@ class PriceBook:
         """Name the price list and its version."""
         return self._list().version
 
-    def rate(self, model: str, *, provider: str | None = None, at: date | datetime | None = None) -> Rate | None:
-        """Return the price of a model at a moment (default now), or None when the model is unknown.
+    def rate(
+        self, model: str, *, provider: str | None = None, at: date | datetime | float | None = None
+    ) -> Rate | None:
+        """Return the price of a model, or None when the model is unknown.
+
+        With `at` (a date, a time, Unix seconds) it is the price of that moment, for good. Without, it is to be kept:
+        it follows the list through its dates and hours, and each call asks it for `rate.at(moment)`.
 
         `model` may carry a dated suffix or a provider prefix (`openai/gpt-4o-2024-11-20`); `provider` takes
         the list's names and those of LangChain, LlamaIndex and LiteLLM. A date without a time means noon UTC,
-        which matters only to providers whose price changes within a day. Resolve again when the day changes.
+        which matters only to providers whose price changes within a day. Raises `PriceError` for an empty name, and
+        for a number that is no moment.
         """
         if not model.strip():
             raise PriceError(f"model is {model!r}; name one, such as 'gpt-4o' or 'anthropic/claude-haiku-4-5'")
@@ -55,18 +61,10 @@ class PriceBook:
             return own
         key = (model, provider)
         if key not in self._found:
-            self._found[key] = self._list().find(model, provider)
-        found = self._found[key]
-        return None if found is None else self._dated(found, key, moment(at))
-
-    def _dated(self, found: Model, key: tuple[str, str | None], at: datetime) -> Rate:
-        """Resolve a model's price once a day, or each time when it changes within the day."""
-        if found.daily:
-            return found.rate(at, self._list().version)
-        rate = self._rates.get((*key, at.date()))
-        if rate is None:
-            rate = self._rates[(*key, at.date())] = found.rate(at, self._list().version)
-        return rate
+            found = self._list().find(model, provider)
+            self._found[key] = None if found is None else ListedRate(found, self._list().version)
+        listed = self._found[key]
+        return listed if listed is None or at is None else listed.at(unix_seconds(at))
 
     def with_overrides(self, prices: Mapping[str, UserPrices | Rate]) -> PriceBook:
         """Return a book in which the given models have the user's prices, exact names or `provider/name`.

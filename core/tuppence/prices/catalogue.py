@@ -6,6 +6,7 @@ For reading only. No call is priced from here.
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -64,7 +65,8 @@ def resembling(model: str, provider: str | None = None, *, limit: int = 3) -> li
 
 
 def price_rows(rate: Rate) -> tuple[PriceRow, ...]:
-    """Lay a rate out: standard prices first, each bucket with its long-context steps."""
+    """Lay a rate out as of now: standard prices first, each bucket with its long-context steps."""
+    rate = rate.at(time.time())
     if isinstance(rate, GpuHourRate):
         return (PriceRow(_STANDARD, "gpu_hour", 0, _usd(rate.nano_usd_per_hour)),)
     if not isinstance(rate, TokenRate):
@@ -79,7 +81,8 @@ def price_rows(rate: Rate) -> tuple[PriceRow, ...]:
 
 
 def input_limits(rate: Rate) -> dict[str, int]:
-    """Return the kinds of processing that have no price above so many input tokens."""
+    """Return the kinds of processing that have no price above so many input tokens, as of now."""
+    rate = rate.at(time.time())
     if not isinstance(rate, TokenRate):
         return {}
     sheets = ((kind, sheet) for (kind, geo), sheet in rate._sheets.items() if geo is None and sheet is not None)

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tuppence.errors import PriceError
 from tuppence.prices.rate import GeoRule, TokenRate
 from tuppence.prices.sheet import Price, scaled
 
 _PRICES = Path(__file__).resolve().parents[1] / "data" / "prices.json"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_S = 86_400
 _COMPACT_DATE = re.compile(r"-(20\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=$|[-:])")
 _DATED = re.compile(r"[-@](20\d\d-\d\d-\d\d|20\d{6})$")
 _PROVIDERS = {
@@ -49,7 +53,7 @@ _PROVIDERS = {
 class Model:
     """One listed model: its provider and its dated prices."""
 
-    __slots__ = ("borrowed", "entry", "geo", "id", "provider")
+    __slots__ = ("borrowed", "entry", "geo", "hours", "id", "provider")
 
     def __init__(self, provider: str, entry: Mapping[str, Any], geo: tuple[GeoRule, ...], *, borrowed: bool) -> None:
         self.provider = provider
@@ -59,6 +63,9 @@ class Model:
         self.borrowed = borrowed
         """Found in another provider's list, at its standard prices; batch and the like may differ and are
         left out."""
+        dated = [*entry["prices"], *(one for kind in entry.get("variants", {}).values() for one in kind)]
+        self.hours = sorted({time(), *(hour for one in dated for hour in _hours(one))})
+        """Times of the day (UTC) at which the price can change; midnight is always one, for dated prices."""
 
     def rate(self, at: datetime, version: str) -> TokenRate:
         """Resolve the prices in force at a moment."""
@@ -75,16 +82,30 @@ class Model:
         name = f"{version}/{self.provider}/{self.id}@{at.date().isoformat()}"
         return TokenRate(name, kinds, max_input=caps, geo=self.geo, unpriceable=self.entry.get("unpriceable"))
 
-    @property
-    def daily(self) -> bool:
-        """Say whether the price changes within a day."""
-        return any("daily" in entry for entry in self.entry["prices"])
+    def span(self, moment: float) -> tuple[datetime, datetime]:
+        """Return from when, and until just before when, the price of a moment (Unix seconds) holds.
+
+        At most a UTC day, because a rate's version names its day. Raises `PriceError` for what is no moment.
+        """
+        try:
+            midnight = _EPOCH + timedelta(days=moment // _DAY_S)
+            starts = [datetime.combine(midnight, hour, UTC) for hour in self.hours]
+            starts.append(midnight + timedelta(days=1))
+        except (OverflowError, ValueError):
+            raise PriceError(f"the moment of a price is {moment!r}; give Unix seconds, such as time.time()") from None
+        after = bisect_right(starts, moment, lo=1, hi=len(self.hours), key=datetime.timestamp)
+        return starts[after - 1], starts[after]
+
+
+def _hours(entry: Mapping[str, Any]) -> tuple[time, ...]:
+    """Return when a daily price begins and ends to hold; nothing for any other."""
+    return tuple(time.fromisoformat(text) for text in entry.get("daily", ()))
 
 
 def _active(entry: Mapping[str, Any], at: datetime) -> bool:
     """Say whether a dated or daily price is in force."""
     if "daily" in entry:
-        start, end = (time.fromisoformat(text) for text in entry["daily"])
+        start, end = _hours(entry)
         now = at.time()
         return start <= now < end if start <= end else now >= start or now < end
     since: str = entry.get("from", "")
@@ -211,13 +232,13 @@ def _matches(clause: list[Any], name: str) -> bool:
     return re.search(text, name) is not None
 
 
-def moment(at: date | datetime | None) -> datetime:
-    """Turn a caller's date into a UTC moment: none is now, a date is its noon, a naive time is UTC."""
-    if at is None:
-        return datetime.now(UTC)
+def unix_seconds(at: date | datetime | float) -> float:
+    """Turn a caller's moment into Unix seconds: a number is that already, a date is its noon, a naive time is UTC."""
+    if isinstance(at, float | int):
+        return at
     if not isinstance(at, datetime):
-        return datetime.combine(at, time(12), UTC)
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        at = datetime.combine(at, time(12))
+    return (at.replace(tzinfo=UTC) if at.tzinfo is None else at).timestamp()
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The price of one model at one date, resolved once and then asked for every call.
+"""The price of one model, resolved for a moment and then asked for every call.
 
 `cost` is on the hot path (about a microsecond). It answers None, never 0 and never another kind's price, when
 any part of a usage has no price; `why_unpriced` then says which part, in words a person can act on.
@@ -42,6 +42,9 @@ class Rate(Protocol):
     @property
     def version(self) -> str:
         """Name the list, model and date that the price came from, for the ledger."""
+
+    def at(self, moment: float) -> Rate:
+        """Return the rate in force at a moment (Unix seconds), the same one where the price never changes."""
 
     def cost(self, usage: Usage) -> PicoUSD | None:
         """Return the cost, or None when any part of the usage has no price."""
@@ -88,6 +91,10 @@ class TokenRate:
 
     def __repr__(self) -> str:
         return f"TokenRate({self.version!r})"
+
+    def at(self, moment: float) -> TokenRate:
+        """Return this rate: these prices are resolved."""
+        return self
 
     def cost(self, usage: Usage) -> PicoUSD | None:
         """Return the cost in pico-USD, rounded once, or None when any part has no price."""
@@ -195,6 +202,10 @@ class GpuHourRate:
 
     nano_usd_per_hour: int
     version: str = "user"
+
+    def at(self, moment: float) -> GpuHourRate:
+        """Return this rate: its price never changes."""
+        return self
 
     def cost(self, usage: Usage) -> PicoUSD | None:
         """Return the cost of the GPU time in pico-USD; None when tokens were used but no time measured."""

@@ -37,11 +37,23 @@ class Composable:
 
 
 @dataclass(frozen=True, slots=True)
-class Either(Composable):
-    """The first route if it has something to say, else the second."""
+class _Pair(Composable):
+    """Two routes as one: the tiers that either names, and lessons for both."""
 
     first: Route
     second: Route
+
+    @property
+    def names(self) -> frozenset[str]:
+        return names_of(self.first) | names_of(self.second)
+
+    def learn(self, request: Request, result: Result) -> None:
+        teach((self.first, self.second), request, result)
+
+
+@dataclass(frozen=True, slots=True)
+class Either(_Pair):
+    """The first route if it has something to say, else the second."""
 
     def __post_init__(self) -> None:
         if is_guard(self.second):
@@ -53,23 +65,13 @@ class Either(Composable):
         return self.first(request, ladder) or self.second(request, ladder)
 
     @property
-    def names(self) -> frozenset[str]:
-        return names_of(self.first) | names_of(self.second)
-
-    @property
     def guards(self) -> bool:
         return is_guard(self.first)
 
-    def learn(self, request: Request, result: Result) -> None:
-        teach((self.first, self.second), request, result)
-
 
 @dataclass(frozen=True, slots=True)
-class Then(Composable):
+class Then(_Pair):
     """The second route's choice among the tiers that the first left; a route that breaks is passed over, and named."""
-
-    first: Route
-    second: Route
 
     def __call__(self, request: Request, ladder: tuple[Tier, ...]) -> Choice | None:
         left, fault = _heard(self.first, request, ladder)
@@ -89,15 +91,8 @@ class Then(Composable):
         return Choice(choice.ladder, "; ".join(reasons), threshold)
 
     @property
-    def names(self) -> frozenset[str]:
-        return names_of(self.first) | names_of(self.second)
-
-    @property
     def guards(self) -> bool:
         return is_guard(self.first) or is_guard(self.second)
-
-    def learn(self, request: Request, result: Result) -> None:
-        teach((self.first, self.second), request, result)
 
 
 def is_guard(route: Route) -> bool:

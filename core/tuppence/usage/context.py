@@ -85,8 +85,11 @@ def read_processing(payloads: Iterable[Any], context: Mapping[str, Any]) -> Proc
     job (OpenAI), so batch wins; and a priority request that was served as `default` is billed as such, so the
     response is next.
     """
-    told = [processing_named(v) for p in payloads if (v := field(p, *_TIER_KEYS)) is not None]
-    speeds = [processing_named(v) for p in payloads if (v := field(p, "speed")) is not None]
+    saying = [p for p in payloads if field(p, *_TIER_KEYS, "speed") is not None]
+    if not saying and not context:
+        return "standard"
+    told = [processing_named(v) for p in saying if (v := field(p, *_TIER_KEYS)) is not None]
+    speeds = [processing_named(v) for p in saying if (v := field(p, "speed")) is not None]
     asked: list[Processing] = []
     if context:
         keys = ("processing", *_TIER_KEYS, "tier", "speed")
@@ -120,6 +123,8 @@ def read_geo(payload: Any, context: Mapping[str, Any]) -> str | None:
     gives `regional`.
     """
     told = field(payload, "inference_geo")
+    if told is None and not context:
+        return None
     value = told if told is not None else field(
         context, "geo", "inference_geo", "data_residency", "residency", "region", "location"
     )  # fmt: skip

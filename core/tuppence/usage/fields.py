@@ -13,13 +13,33 @@ from tuppence.errors import UsageError
 
 
 def field(source: Any, *names: str) -> Any:
-    """Return the first of `names` that `source` has with a value, else None."""
-    if type(source) is dict or isinstance(source, Mapping):
-        for name in names:
-            value = source.get(name)
-            if value is not None:
-                return value
+    """Return the first of `names` that `source` has with a value, else None; of a pydantic model, its fields only."""
+    if source is None:
         return None
+    if type(source) is dict:
+        told: Mapping[str, Any] = source
+    elif _is_model(source):
+        # Asked by `getattr` for a field that it lacks, a model takes microseconds to say so, and most lack most names.
+        told = source.__dict__
+        if source.__pydantic_extra__:
+            told = {**told, **source.__pydantic_extra__}
+    elif isinstance(source, Mapping):
+        told = source
+    else:
+        return _attribute(source, names)
+    for name in names:
+        value = told.get(name)
+        if value is not None:
+            return value
+    return None
+
+
+def _is_model(source: Any) -> bool:
+    # Not `__pydantic_complete__`: OpenAI's and Anthropic's SDKs make their objects without the validation that sets it.
+    return hasattr(type(source), "__pydantic_extra__")
+
+
+def _attribute(source: Any, names: tuple[str, ...]) -> Any:
     for name in names:
         value = getattr(source, name, None)
         if value is not None:
@@ -31,12 +51,12 @@ def plain(source: Any) -> Any:
     """Turn a pydantic model and the models in it into dicts, unknown fields included; leave the rest as it
     is.
 
-    Asking a model for a field that it lacks takes microseconds, and readers ask for many.
+    Readers ask for many names, and a dict answers fastest.
     """
-    if not getattr(type(source), "__pydantic_complete__", False):
+    if not _is_model(source):
         return source
-    known = {name: plain(value) for name, value in vars(source).items()}
-    return known | (source.__pydantic_extra__ or {})
+    known = {name: plain(value) if _is_model(value) else value for name, value in source.__dict__.items()}
+    return {**known, **source.__pydantic_extra__} if source.__pydantic_extra__ else known
 
 
 def count(source: Any, *names: str) -> int:
@@ -44,9 +64,13 @@ def count(source: Any, *names: str) -> int:
 
     Raises `UsageError` for anything that is not a non-negative whole number.
     """
-    value = field(source, *names) if source is not None else None
-    if type(value) is int and value >= 0:
-        return value
+    if source is None:
+        return 0
+    if type(source) is dict:
+        value = source.get(names[0])
+        if type(value) is int and value >= 0:
+            return value
+    value = field(source, *names)
     if value is None:
         return 0
     if isinstance(value, float) and value.is_integer():

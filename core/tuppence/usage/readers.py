@@ -42,17 +42,20 @@ def read_usage(api: str, payload: Mapping[str, Any] | object, context: Mapping[s
     gpu_ms = ctx.read_gpu_ms(extra) or (ctx.read_gpu_ms(inner) if name in _GPU_TIMED else 0)
     usage = Usage() if gpu_ms and name in _GPU_TIMED and not _is_usage(inner) else reader(inner)
     told = ctx.read_processing((inner,) if told_in is payload else (inner, payload), extra)
-    hourly = usage.cache_write_5m if ctx.keeps_for_an_hour(extra) and not usage.cache_write_1h else 0
-    settled: dict[str, Any] = {
-        "processing": told if usage.processing == "standard" else usage.processing,
-        "geo": ctx.read_geo(inner, extra),
-        "calls": ctx.read_calls(inner, () if told_in is payload else _tools_shown(payload), extra),
-        "gpu_ms": gpu_ms,
-        "cache_write_5m": usage.cache_write_5m - hourly,
-        "cache_write_1h": usage.cache_write_1h + hourly,
-    }
-    changed = {key: value for key, value in settled.items() if value != getattr(usage, key)}
-    return replace(usage, **changed) if changed else usage
+    geo = ctx.read_geo(inner, extra)
+    calls = ctx.read_calls(inner, () if told_in is payload else _tools_shown(payload), extra)
+    hourly = usage.cache_write_5m if extra and ctx.keeps_for_an_hour(extra) and not usage.cache_write_1h else 0
+    if told == "standard" and geo is None and not (calls or gpu_ms or hourly):
+        return usage
+    return replace(
+        usage,
+        processing=told if usage.processing == "standard" else usage.processing,
+        geo=geo,
+        calls=calls,
+        gpu_ms=gpu_ms,
+        cache_write_5m=usage.cache_write_5m - hourly,
+        cache_write_1h=usage.cache_write_1h + hourly,
+    )
 
 
 def _usage_in(payload: Any) -> Any:

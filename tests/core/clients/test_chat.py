@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
 from typing import Any, cast
 
 import openai
@@ -12,22 +11,17 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel
 
-from tuppence.attempts import Result
 from tuppence.checks import agrees_with, judged_by, matches_schema
 from tuppence.clients import result_of, via, wrap
 from tuppence.context import spend
 from tuppence.errors import ConfigError, RequestError, ScopeError
+from tuppence.policy import Retries
 from tuppence.request import Request
 from tuppence.routes import by_data_class, start_at
 from tuppence.testing import Fault, ProviderServer, Turn
 from tuppence.tiers import Additions, Tier, function_tier
 
-ASK: list[Any] = [{"role": "user", "content": "What is six by seven?"}]
-Wrapped = Callable[..., Any]
-
-
-def story(result: Result) -> list[tuple[str, str, str]]:
-    return [(a.tier, a.cause, a.outcome) for a in result.attempts]
+from .told import ASK, Wrapped, counted, story
 
 
 def text_of(chunks: Any) -> str:
@@ -37,10 +31,6 @@ def text_of(chunks: Any) -> str:
 def billed(server: ProviderServer) -> list[tuple[int, int]]:
     """What the provider itself counted, request by request."""
     return [(s.usage["prompt_tokens"], s.usage["completion_tokens"]) for s in server.served if s.usage is not None]
-
-
-def counted(result: Result) -> list[tuple[int, int]]:
-    return [(a.usage.input_tokens, a.usage.output_tokens) for a in result.attempts]
 
 
 # -- one call
@@ -290,13 +280,61 @@ def test_checks_that_ask_others_are_billed(
     server.model("small", replies="Forty-two.")
     server.model("large", replies="Forty-two.")
     server.model("judge", replies='{"score": 5, "reason": "right"}')
-    check = judged_by(via(openai_client, "judge")) & agrees_with(via(openai_client, "large", name="second"))
-    answer = wrapped(openai_client, check=check).chat.completions.create(model="auto", messages=ASK, stream=stream)
+    client = wrapped(
+        openai_client,
+        judges=["judge", via(openai_client, "large", name="second")],
+        check=judged_by("judge") & agrees_with("second"),
+    )
+    answer = client.chat.completions.create(model="auto", messages=ASK, stream=stream)
     assert not stream or text_of(answer) == "Forty-two."
     assert story(result_of(answer)) == [
         ("small", "draft", "accepted"), ("judge", "judge", "consulted"), ("second", "agreement", "consulted"),
     ]  # fmt: skip
     assert counted(result_of(answer)) == billed(server)
+
+
+def test_a_tier_that_is_asked_by_name_is_judged_by_the_others(
+    server: ProviderServer, openai_client: openai.OpenAI, wrapped: Wrapped
+) -> None:
+    """With validation retries the check of a single model asks whom it always asks, on the ladder or beside it."""
+    server.model("small", replies=["Nine.", "Forty-two."])
+    server.model("other", replies="Forty-two.")
+    server.model("large", replies="Forty-two.")
+    server.model("judge", replies='{"score": 5, "reason": "right"}')
+    client = wrapped(
+        openai_client, judges={"judge": "judge"}, check=agrees_with("large") & judged_by("judge"),
+        retries=Retries(validation=1, base_s=0.0),
+        prices={name: {"input": "1", "output": "2"} for name in ("small", "large", "judge", "other")},
+    )  # fmt: skip
+    answer = client.chat.completions.create(model="small", messages=ASK)
+    assert story(result_of(answer)) == [
+        ("small", "draft", "rejected"), ("large", "agreement", "consulted"),
+        ("small", "validation_retry", "accepted"), ("large", "agreement", "consulted"),
+        ("judge", "judge", "consulted"),
+    ]  # fmt: skip
+    answer = client.chat.completions.create(model="other", messages=ASK)
+    assert [one[0] for one in story(result_of(answer))] == ["other", "large", "judge"]
+    assert result_of(answer).pico_usd == sum(a.pico_usd or 0 for a in result_of(answer).attempts) > 0
+
+
+def test_a_judges_name_is_its_own(openai_client: openai.OpenAI, wrapped: Wrapped) -> None:
+    """A model that stands on the ladder too is numbered; a name of the user's own is refused where it is taken."""
+    client = wrapped(openai_client, judges=["small"], check=agrees_with("small-2"))
+    assert type(client) is openai.OpenAI
+    with pytest.raises(ConfigError, match="two tiers or judges are called 'small'"):
+        wrapped(openai_client, judges={"small": "judge"})
+    with pytest.raises(ConfigError, match="judges is 'judge': give a list"):
+        wrapped(openai_client, judges="judge")
+    with pytest.raises(ConfigError, match=r"check names \['juge'\]"):
+        wrapped(openai_client, judges=["judge"], check=judged_by("juge"))
+
+
+async def test_an_async_client_has_async_judges(
+    openai_client: openai.OpenAI, async_openai: openai.AsyncOpenAI, wrapped: Wrapped
+) -> None:
+    """Nobody could wait for the other kind; that is said when the client is wrapped."""
+    with pytest.raises(ConfigError, match=r"judge 'judge' is asked by OpenAI, the wrapped client is AsyncOpenAI"):
+        wrapped(async_openai, judges=[via(openai_client, "judge")])
 
 
 def test_logprobs_reach_the_check(server: ProviderServer, openai_client: openai.OpenAI, wrapped: Wrapped) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import anthropic
@@ -11,7 +10,6 @@ import openai
 import pytest
 from anthropic.types import Message
 
-from tuppence.attempts import Result
 from tuppence.cache import ExactCache, MemoryStore
 from tuppence.checks import judged_by
 from tuppence.clients import result_of, via
@@ -20,8 +18,8 @@ from tuppence.errors import ConfigError
 from tuppence.testing import Fault, ProviderServer, Turn
 from tuppence.tiers import Additions, Tier, function_tier
 
-Wrapped = Callable[..., Any]
-ASK: list[Any] = [{"role": "user", "content": "What is six by seven?"}]
+from .told import ASK, Wrapped, counted, story
+
 TOOLS: list[Any] = [{"name": "look", "description": "Look.", "input_schema": {"type": "object"}}]
 
 
@@ -32,14 +30,6 @@ def create(client: Any, **options: Any) -> Any:
 def text_of(events: Any) -> str:
     deltas = [e.delta for e in events if e.type == "content_block_delta"]
     return "".join(delta.text for delta in deltas if delta.type == "text_delta")
-
-
-def story(result: Result) -> list[tuple[str, str, str]]:
-    return [(a.tier, a.cause, a.outcome) for a in result.attempts]
-
-
-def counted(result: Result) -> list[tuple[int, int]]:
-    return [(a.usage.input_tokens, a.usage.output_tokens) for a in result.attempts]
 
 
 def billed(server: ProviderServer) -> list[tuple[int, int]]:
@@ -189,11 +179,11 @@ def test_counting_tokens_passes_through(
 def test_a_judge_may_live_at_another_provider(
     server: ProviderServer, openai_client: openai.OpenAI, anthropic_client: anthropic.Anthropic, wrapped: Wrapped
 ) -> None:
-    """Judges are asked in their own API's words, either way round; tiers share one."""
+    """Judges are asked in their own API's words, either way round; the tiers of the ladder share one."""
     server.model("judge", replies='{"score": 5, "reason": "right"}')
-    message = create(wrapped(anthropic_client, check=judged_by(via(openai_client, "judge"))))
+    message = create(wrapped(anthropic_client, judges=[via(openai_client, "judge")], check=judged_by("judge")))
     assert story(result_of(message))[1] == ("judge", "judge", "consulted")
-    client = wrapped(openai_client, check=judged_by(via(anthropic_client, "judge")))
+    client = wrapped(openai_client, judges=[via(anthropic_client, "judge")], check=judged_by("judge"))
     completion = client.chat.completions.create(model="auto", messages=ASK)
     assert story(result_of(completion))[1] == ("judge", "judge", "consulted")
     assert [s.api for s in server.served] == ["messages", "chat", "chat", "messages"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import openai
@@ -15,7 +14,8 @@ from tuppence.context import spend
 from tuppence.testing import ProviderServer, Turn
 from tuppence.tiers import Additions, Tier
 
-Wrapped = Callable[..., Any]
+from .told import Wrapped
+
 QUESTION = "What is six by seven?"
 TOOLS: list[Any] = [{"type": "function", "name": "look", "parameters": {"type": "object"}, "strict": False}]
 

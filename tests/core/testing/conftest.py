@@ -15,12 +15,6 @@ ASK: list[Any] = [{"role": "user", "content": "Hello"}]
 
 
 @pytest.fixture
-def server() -> Iterator[ProviderServer]:
-    with ProviderServer() as server:
-        yield server
-
-
-@pytest.fixture
 def chat(server: ProviderServer) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=server.base_url, api_key="x", max_retries=0) as client:
         yield client

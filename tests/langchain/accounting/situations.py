@@ -1,11 +1,11 @@
 """What can happen to a logical call: what each provider does, and which attempts must then be on the books."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from langchain_tuppence import ChatTuppence, function_tier
+from langchain_tuppence import function_tier
 from tuppence.checks import agrees_with, judged_by
 from tuppence.policy import Retries
 from tuppence.testing import Fault
@@ -34,8 +34,7 @@ class Situation:
     forms: tuple[Form, ...] = ("text", "structured", "agent")
     tiers: tuple[str, ...] = ("small", "large")
     options: Mapping[str, Any] = field(default_factory=dict)
-    check: Callable[[ChatTuppence], Any] | None = None
-    """Makes a check of the built model, whose tiers it asks."""
+    judges: tuple[str, ...] = ()
 
 
 TEXT: tuple[Form, ...] = ("text",)
@@ -99,19 +98,19 @@ SITUATIONS = (
     ),
     Situation(
         "judged_well", {"small": (GOOD,), "large": (GOOD,)}, (SMALL, ("large", "judge", "consulted")),
-        check=lambda llm: judged_by(llm.policy.tier("large")), forms=("text", "agent"),
+        options={"check": judged_by("large")}, forms=("text", "agent"),
     ),
     Situation(
         "judged_badly", {"small": (BAD,), "large": (GOOD,)}, (REJECTED, ("large", "judge", "consulted"), LARGE),
-        forms=("text", "agent"), check=lambda llm: judged_by(llm.policy.tier("large")),
+        options={"check": judged_by("large")}, forms=("text", "agent"),
     ),
     Situation(
         "agreed", {"small": (GOOD,), "large": (GOOD,)}, (SMALL, ("large", "agreement", "consulted")),
-        check=lambda llm: agrees_with(llm.policy.tier("large")), forms=("text", "agent"),
+        options={"check": agrees_with("large")}, forms=("text", "agent"),
     ),
     Situation(
         "disagreed", {"small": (BAD,), "large": (GOOD,)}, (REJECTED, ("large", "agreement", "consulted"), LARGE),
-        check=lambda llm: agrees_with(llm.policy.tier("large")), forms=("text", "agent"),
+        options={"check": agrees_with("large")}, forms=("text", "agent"),
     ),
     Situation(
         "a_function_answers", {}, (("rules", "draft", "accepted"),), answer=RULES, forms=TEXT,
@@ -122,6 +121,19 @@ SITUATIONS = (
     Situation("observed", {"large": (GOOD,)}, (STRONGEST,), options={"mode": "observe"}, forms=TEXT),
     Situation(
         "too_dear", {"small": (BAD,)}, (SMALL,), answer=BAD, forms=TEXT, options={"max_usd_per_call": Decimal("0.01")}
+    ),
+    Situation(
+        "judged_from_beside", {"small": (GOOD,), "middle": (GOOD,)}, (SMALL, ("middle", "judge", "consulted")),
+        judges=("middle",), options={"check": judged_by("middle")}, forms=("text", "agent"),
+    ),
+    Situation(
+        "agreed_from_beside", {"small": (GOOD,), "middle": (GOOD,)}, (SMALL, ("middle", "agreement", "consulted")),
+        judges=("middle",), options={"check": agrees_with("middle")},
+    ),
+    Situation(
+        "judge_is_down", {"small": (GOOD,), "middle": (DOWN,), "large": (GOOD,)},
+        (REJECTED, *failed("middle", "judge"), LARGE),
+        judges=("middle",), options={"check": judged_by("middle")}, forms=("text", "agent"),
     ),
 )  # fmt: skip
 

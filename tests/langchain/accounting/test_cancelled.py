@@ -34,7 +34,7 @@ class Moment:
     name: str
     says: dict[str, tuple[Says, ...]]
     attempts: tuple[Line, ...]
-    check: Callable[[Any], Any] | None = None
+    check: Any = None
 
 
 MOMENTS = (
@@ -52,11 +52,11 @@ MOMENTS = (
     ),
     Moment(
         "the_judge", {"small": (GOOD,), "large": (HANG, PLAIN)}, (DRAFT, ("large", "judge", "abandoned")),
-        lambda llm: judged_by(llm.policy.tier("large")),
+        judged_by("large"),
     ),
     Moment(
         "the_second_opinion", {"small": (GOOD,), "large": (HANG, GOOD)}, (DRAFT, ("large", "agreement", "abandoned")),
-        lambda llm: agrees_with(llm.policy.tier("large")),
+        agrees_with("large"),
     ),
 )  # fmt: skip
 
@@ -98,8 +98,7 @@ def test_a_cancelled_call_is_on_the_books(world: World, moment: Moment, ask: str
     order = "oa" if len(ask) % 2 else "ao"
     for name, steps in moment.says.items():
         say(world.server, f"{name}-model", steps)
-    llm = world.llm(order=order)
-    llm = llm.model_copy(update={"cache": cached(), **({"check": moment.check(llm)} if moment.check else {})})
+    llm = world.llm(order=order, cache=cached(), **({"check": moment.check} if moment.check else {}))
 
     async def main() -> None:
         await way(CALLS[ask](llm, world.config), world, len(moment.attempts))

@@ -89,8 +89,7 @@ def test_what_a_check_asks_is_not_shown(world: World, how: str, check: Any, smal
     """A judge's grade and a second opinion are paid for and seen by nobody."""
     say(world.server, "small-model", [small])
     say(world.server, "large-model", [Step.GOOD])
-    llm = world.llm()
-    app = graph_of(llm.model_copy(update={"check": check(llm.policy.tier("large"))}), how)
+    app = graph_of(world.llm(check=check("large")), how)
     if how.startswith("a"):
         items = asyncio.run(every(app.astream(ASKED, world.config, stream_mode="messages")))
     else:

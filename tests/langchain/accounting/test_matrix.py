@@ -31,14 +31,11 @@ def cells() -> list[Any]:
 @pytest.mark.parametrize(("surface", "situation", "order"), cells())
 def test_all_who_count_agree(world: World, surface: Surface, situation: Situation, order: str) -> None:
     """Ledger, handlers, blocks, messages and LangChain's counts are the server's bill; no draft is shown."""
-    for name in situation.tiers:
+    for name in (*situation.tiers, *situation.judges):
         if name in ("small", "middle", "large"):
             say(world.server, f"{name}-model", situation.says.get(name, (AssertionError,)))
-    llm = world.llm(order=order, tiers=situation.tiers, **situation.options)
-    changes: dict[str, Any] = {"cache": cached()} if situation.rounds > 1 else {}
-    if situation.check is not None:
-        changes["check"] = situation.check(llm)
-    llm = llm.model_copy(update=changes) if changes else llm
+    cache = cached() if situation.rounds > 1 else None
+    llm = world.llm(order=order, tiers=situation.tiers, judges=situation.judges, cache=cache, **situation.options)
     if situation.answer is None:
         with pytest.raises((openai.APIError, anthropic.APIError)):
             asked(surface, llm, QUESTION, world.config)

@@ -89,11 +89,18 @@ class World:
         spec: TierSpec = tier(ORDERS[order][name](self.server, model), name=name, rate=money.rate(model))
         return spec
 
-    def llm(self, *, order: str = "oa", tiers: Sequence[str] = ("small", "large"), **options: Any) -> ChatTuppence:
+    def llm(
+        self,
+        *,
+        order: str = "oa",
+        tiers: Sequence[str] = ("small", "large"),
+        judges: Sequence[str] = (),
+        **options: Any,
+    ) -> ChatTuppence:
         """Make the model: no cache unless asked for, and no waiting between retries."""
-        built = [self.tier(name, order) for name in tiers]
+        built, beside = ([self.tier(name, order) for name in names] for names in (tiers, judges))
         defaults = {"ledger": self.ledger, "cache": None, "retries": Retries(per_tier=1, base_s=0.0)}
-        return ChatTuppence(tiers=built, **{**defaults, **options})
+        return ChatTuppence(tiers=built, judges=beside, **{**defaults, **options})
 
     # -- what the books say
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuppence.effects import Choice, Route
+from tuppence.effects import Choice
 from tuppence.errors import ConfigError, RequestError
 from tuppence.request import Message, Request
 from tuppence.routes import (
@@ -24,32 +24,9 @@ from tuppence.routes import (
 )
 from tuppence.tiers import Tier
 
-SMALL = Tier("small")
-
-
-LOCAL = Tier("local", self_hosted=True)
-
-
-LARGE = Tier("large")
-
-
-LADDER = (SMALL, LOCAL, LARGE)
-
+from .ladder import LADDER, LARGE, LOCAL, SAYINGS, asked, chosen, says
 
 TABLE = "| a | b |\n|---|---|\n| 1 | 2 |"
-
-
-def asked(text: str = "Hi", **tags: str) -> Request:
-    return Request((Message("user", text),), tags=tags)
-
-
-def chosen(route: Route, request: Request | None = None, ladder: tuple[Tier, ...] = LADDER) -> list[str] | None:
-    """Names of the tiers that a route chooses, or None where it has nothing to say."""
-    choice = route(request or asked(), ladder)
-    if choice is None:
-        return None
-    assert choice.reason
-    return [tier.name for tier in choice.ladder]
 
 
 def test_a_start_leaves_the_way_up_open() -> None:
@@ -181,22 +158,7 @@ def test_the_middle_is_the_cheaper_one(tiers: int, first: str) -> None:
         by_complexity()(asked(), ())
 
 
-SAY = [None, ("small",), ("local",), ("large",), ("small", "large"), ("small", "local", "large")]
-
-
-NAMED = {tier.name: tier for tier in LADDER}
-
-
-def says(names: tuple[str, ...] | None) -> Route:
-    """A route that always says the same."""
-
-    def route(_request: Request, _ladder: tuple[Tier, ...]) -> Choice | None:
-        return None if names is None else Choice(tuple(NAMED[name] for name in names), f"says {names}")
-
-    return route
-
-
-@given(st.sampled_from(SAY), st.sampled_from(SAY))
+@given(st.sampled_from(SAYINGS), st.sampled_from(SAYINGS))
 def test_or_is_the_first_with_something_to_say(a: Any, b: Any) -> None:
     """Plain functions compose too."""
     assert chosen(start_at("nobody") | says(a) | says(b)) == (list(a or b) if a or b else None)

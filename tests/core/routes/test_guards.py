@@ -6,41 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuppence.effects import Choice, Route
+from tuppence.effects import Choice
 from tuppence.errors import ConfigError, ScopeError
-from tuppence.request import Message, Request
-from tuppence.routes import (
-    by_data_class,
-    by_size,
-    only,
-    start_at,
-    sticky,
-)
+from tuppence.request import Request
+from tuppence.routes import by_data_class, by_size, only, start_at, sticky
 from tuppence.tiers import Tier
 
-SMALL = Tier("small")
-
-
-LOCAL = Tier("local", self_hosted=True)
-
-
-LARGE = Tier("large")
-
-
-LADDER = (SMALL, LOCAL, LARGE)
-
-
-def asked(text: str = "Hi", **tags: str) -> Request:
-    return Request((Message("user", text),), tags=tags)
-
-
-def chosen(route: Route, request: Request | None = None, ladder: tuple[Tier, ...] = LADDER) -> list[str] | None:
-    """Names of the tiers that a route chooses, or None where it has nothing to say."""
-    choice = route(request or asked(), ladder)
-    if choice is None:
-        return None
-    assert choice.reason
-    return [tier.name for tier in choice.ladder]
+from .ladder import LADDER, LARGE, LOCAL, SAYINGS, SMALL, asked, chosen, says
 
 
 def failing(_request: Request) -> str:
@@ -111,22 +83,7 @@ def test_a_guard_cannot_be_skipped() -> None:
             compose()
 
 
-SAY = [None, ("small",), ("local",), ("large",), ("small", "large"), ("small", "local", "large")]
-
-
-NAMED = {tier.name: tier for tier in LADDER}
-
-
-def says(names: tuple[str, ...] | None) -> Route:
-    """A route that always says the same."""
-
-    def route(_request: Request, _ladder: tuple[Tier, ...]) -> Choice | None:
-        return None if names is None else Choice(tuple(NAMED[name] for name in names), f"says {names}")
-
-    return route
-
-
-@given(st.sampled_from(SAY), st.sampled_from(SAY), st.sampled_from(["public", "private", None]))
+@given(st.sampled_from(SAYINGS), st.sampled_from(SAYINGS), st.sampled_from(["public", "private", None]))
 def test_nothing_brings_back_what_a_guard_took(a: Any, b: Any, data_class: str | None) -> None:
     """Wherever routes stand around it in `>>`: private text meets self-hosted tiers, or nobody."""
     request = asked() if data_class is None else asked(data_class=data_class)

@@ -6,41 +6,13 @@ from typing import Any
 import pytest
 
 from tuppence.attempts import Attempt, Decision, Result
-from tuppence.effects import Route
 from tuppence.errors import ConfigError
-from tuppence.request import Message, Reply, Request
-from tuppence.routes import (
-    by_data_class,
-    custom,
-    start_at,
-    sticky,
-)
+from tuppence.request import Reply, Request
+from tuppence.routes import by_data_class, custom, start_at, sticky
 from tuppence.tiers import Tier
 from tuppence.usage import Usage
 
-SMALL = Tier("small")
-
-
-LOCAL = Tier("local", self_hosted=True)
-
-
-LARGE = Tier("large")
-
-
-LADDER = (SMALL, LOCAL, LARGE)
-
-
-def asked(text: str = "Hi", **tags: str) -> Request:
-    return Request((Message("user", text),), tags=tags)
-
-
-def chosen(route: Route, request: Request | None = None, ladder: tuple[Tier, ...] = LADDER) -> list[str] | None:
-    """Names of the tiers that a route chooses, or None where it has nothing to say."""
-    choice = route(request or asked(), ladder)
-    if choice is None:
-        return None
-    assert choice.reason
-    return [tier.name for tier in choice.ladder]
+from .ladder import asked, chosen
 
 
 def attempt(tier: str, cause: Any, outcome: Any) -> Attempt:
