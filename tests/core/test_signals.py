@@ -252,6 +252,9 @@ def test_sequence_probability_is_the_geometric_mean() -> None:
     assert sequence_probability([0.0]) == 1.0
     assert sequence_probability([]) == 0.0
     assert sequence_probability([-9999.0]) == 0.0
+    assert sequence_probability([-1e308, -1e308]) == 0.0
+    assert sequence_probability([-math.inf, 0.0]) == 0.0
+    assert sequence_probability([0.0, math.nan]) == 0.0
 
 
 @given(st.lists(st.one_of(st.floats(max_value=0.001), st.just(math.nan)), max_size=50))

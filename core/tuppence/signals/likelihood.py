@@ -6,13 +6,18 @@ import math
 from collections.abc import Sequence
 
 
+# Far below any real log-probability, and small enough that no sum of them overflows.
+_IMPOSSIBLE = -1e6
+
+
 def sequence_probability(logprobs: Sequence[float]) -> float:
     """Return the geometric mean of the token probabilities, in [0, 1]: exp(mean of the natural logarithms).
 
     The mean, not the product: a product falls with every token and would mostly measure length. N. Gupta et al.,
-    "Language Model Cascades: Token-level Uncertainty and Beyond" (ICLR 2024) call it Chow-Average. Empty gives 0.
+    "Language Model Cascades: Token-level Uncertainty and Beyond" (ICLR 2024) call it Chow-Average. Without logprobs,
+    or with one that is not a number, it is 0: nothing vouches for the answer.
     """
-    if not logprobs:
+    if not logprobs or any(map(math.isnan, logprobs)):
         return 0.0
-    probability = math.exp(min(0.0, math.fsum(logprobs) / len(logprobs)))
-    return 0.0 if math.isnan(probability) else probability
+    mean = math.fsum(max(p, _IMPOSSIBLE) for p in logprobs) / len(logprobs)
+    return math.exp(min(0.0, mean))
