@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-
 # Far below any real log-probability, and small enough that no sum of them overflows.
 _IMPOSSIBLE = -1e6
 
