@@ -107,9 +107,9 @@ from llama_index.llms.openai import OpenAI
 
 asked = [{"role": "user", "content": "Say hello"}]
 print(openai.OpenAI().chat.completions.create(model="gpt-4.1-mini", messages=asked).model)
-print(anthropic.Anthropic().messages.create(model="claude-sonnet-4-5", max_tokens=9, messages=asked).model)
+print(anthropic.Anthropic().messages.create(model="claude-sonnet-4-6", max_tokens=9, messages=asked).model)
 ChatOpenAI(model="gpt-4.1-mini").invoke("Say hello")
-ChatAnthropic(model="claude-sonnet-4-5").invoke("Say hello")
+ChatAnthropic(model="claude-sonnet-4-6").invoke("Say hello")
 OpenAI(model="gpt-4.1-mini").complete("Say hello")
 ```
 """
@@ -121,4 +121,4 @@ def test_a_snippet_that_asks_a_provider_gets_a_scripted_answer(tmp_path: Path, p
     page.write_text(SDKS)
     done = run_offline(page, tmp_path, provider)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["gpt-4.1-mini", "claude-sonnet-4-5"]
+    assert done.stdout.split() == ["gpt-4.1-mini", "claude-sonnet-4-6"]

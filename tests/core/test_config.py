@@ -34,7 +34,7 @@ from tuppence.routes import Sticky, by_size, start_at, strongest
 ROOT = Path(__file__).parents[2]
 
 SMALL = "{name: small, class: openai, model: gpt-4o-mini}"
-LARGE = "{name: large, class: anthropic, model: claude-sonnet-4-5}"
+LARGE = "{name: large, class: anthropic, model: claude-sonnet-4-6}"
 JUDGE = "{name: judge, class: openai, model: gpt-4.1, params: {temperature: 0}}"
 TIERS = f"tiers:\n  - {SMALL}\n  - {LARGE}\n"
 

@@ -46,14 +46,14 @@ def test_a_judge_of_a_file_is_asked_and_is_no_tier(tmp_path: Path, monkeypatch: 
     """The judge is a native model of its own, of another provider than the tier that it judges."""
     monkeypatch.setenv("TEAM_KEY", "sk-team")
     with ProviderServer() as server:
-        server.model("claude-sonnet-4-5", replies='{"score": 5, "reason": "right"}')
+        server.model("claude-sonnet-4-6", replies='{"score": 5, "reason": "right"}')
         file = written(tmp_path, server, check="{judged_by: judge}")
-        judge = f'name: judge, class: anthropic, model: claude-sonnet-4-5, base_url: "{server.anthropic_url}"'
+        judge = f'name: judge, class: anthropic, model: claude-sonnet-4-6, base_url: "{server.anthropic_url}"'
         file.write_text(f"{file.read_text()}judges:\n  - {{{judge}, api_key_env: TEAM_KEY}}\n")
         model = pickle.loads(pickle.dumps(from_config(file)))
         told = model.invoke("hello").response_metadata["tuppence"]
         asked = [one.model for one in server.served]
-    assert asked == ["gpt-4o-mini", "claude-sonnet-4-5"]
+    assert asked == ["gpt-4o-mini", "claude-sonnet-4-6"]
     assert (told["tier"], told["attempts"]) == ("small", 2)
     assert [t.name for t in model.policy.tiers] == ["small", "large"]
 
