@@ -40,12 +40,12 @@ class Books:
         """Write an answer down. It counts as abandoned until somebody concludes otherwise."""
         self.now += reply.latency_ms / 1000
         usage = reply.usage
-        status: CostStatus = "exact"
         if usage is None and tier.answer is not None:
             usage = NO_USAGE
         elif usage is None:
             usage = estimated_usage(tier, request, reply.text)
-            status = "estimated"
+            reply.usage_is_estimate = True
+        status: CostStatus = "estimated" if reply.usage_is_estimate else "exact"
         # On the reply too: a later hit spares this compute.
         reply.usage = usage = timed(tier.rate, usage, reply.latency_ms)
         self._bill(tier, cause, "abandoned", usage, status, reply.latency_ms, reply.model)

@@ -117,6 +117,8 @@ class Reply:
     finish: Finish | None = None
     usage: Usage | None = None
     """None where the provider did not say; the call is then billed by a flagged estimate."""
+    usage_is_estimate: bool = field(default=False, kw_only=True)
+    """The provider left something open that `usage` had to take a guess at, or `usage` is ours altogether."""
     logprobs: tuple[float, ...] | None = None
     """Natural logarithm of the probability of each generated token."""
     model: str | None = None

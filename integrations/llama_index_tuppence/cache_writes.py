@@ -14,19 +14,19 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
-from tuppence.usage.fields import field
+from tuppence.errors import UsageError
+from tuppence.usage.fields import count, field, has
+from tuppence.usage.from_anthropic import untold_writes
 
 _ORDINARY = "5m"
 """What a `cache_control` without `ttl` asks for: https://platform.claude.com/docs/en/build-with-claude/prompt-caching"""
 _SPLIT = {_ORDINARY: "ephemeral_5m_input_tokens", "1h": "ephemeral_1h_input_tokens"}
 
 
-def lifetime_untold(usage: Any) -> bool:
-    """Say whether a usage payload counts cache writes of Anthropic's without saying how long they are kept."""
-    if not field(usage, "cache_creation_input_tokens") or field(usage, "cache_creation") is not None:
-        return False
+def lifetime_untold(usage: Any) -> int:
+    """Count the cache writes in a usage payload of Anthropic's of which it does not say how long they are kept."""
     # Gateways that speak OpenAI's words add Anthropic's count to them.
-    return field(usage, "prompt_tokens") is None
+    return 0 if has(usage, "prompt_tokens") else untold_writes(usage)
 
 
 def only_lifetime(asked: Any) -> str | None:
@@ -76,9 +76,16 @@ def _told(answer: Any, request: Mapping[str, Any]) -> Any:
 
 
 def _split(usage: Any, request: Mapping[str, Any]) -> None:
-    """Say how long all writes are kept where only the request tells it: a gateway may leave the split out."""
-    if lifetime_untold(usage) and (name := _SPLIT.get(only_lifetime(request) or "")):
-        usage.cache_creation = {name: usage.cache_creation_input_tokens}
+    """Say how long writes are kept where only the request tells it: a gateway leaves the split out, and a stream's
+    last event may count more than its first one split.
+    """
+    try:
+        untold = lifetime_untold(usage)
+    except UsageError:
+        return  # Whoever reads the usage says so, and the answer goes on.
+    if untold and (kept := _SPLIT.get(only_lifetime(request) or "")):
+        told = {name: count(field(usage, "cache_creation"), name) for name in _SPLIT.values()}
+        usage.cache_creation = {**told, kept: told[kept] + untold}
 
 
 class _Stream:

@@ -41,7 +41,7 @@ class Call:
         """Yield native chunks; the last one, without text, says what the call cost."""
         waiting: Native | None = None
         last: Native | None = None
-        with closing(drivers.stream(self._plan, self._port)) as chunks:  # type: ignore[type-var]
+        with closing(self._conversation), closing(drivers.stream(self._plan, self._port)) as chunks:  # type: ignore[type-var]
             for chunk in chunks:
                 if waiting is not None:
                     yield waiting

@@ -20,7 +20,7 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.llms.llm import LLM
 
 from llama_index_tuppence.cache_writes import lifetime_untold, only_lifetime, telling
-from tuppence.attempts import CostStatus
+from llama_index_tuppence.open_streams import LateClient, noting
 from tuppence.errors import UsageError
 from tuppence.request import Capability, Finish
 from tuppence.usage import Usage, read_usage
@@ -30,6 +30,12 @@ _PACKAGE = "llama_index.llms."
 
 # The class that speaks chat completions; OpenAILike, AzureOpenAI, Groq, OpenRouter and many more derive from it.
 _CHAT_COMPLETIONS = ("llama_index.llms.openai.base", "OpenAI")
+_RESPONSES = ("llama_index.llms.openai.responses", "OpenAIResponses")
+
+# What of its SDK's client such a class asks for streams; `completions` is the older API, for models without chat.
+_STREAMS_OF_CHAT_COMPLETIONS = ("chat.completions", "completions")
+# Where that class keeps its clients, and what makes those that are not there yet.
+_MAKERS = {"_client": "_get_client", "_aclient": "_get_aclient"}
 
 _FINISHES: Mapping[str, Finish] = {
     "stop": "stop", "end_turn": "stop", "stop_sequence": "stop", "eos": "stop", "complete": "stop", "completed": "stop",
@@ -41,7 +47,11 @@ _FINISHES: Mapping[str, Finish] = {
 
 def speaks_chat_completions(llm: LLM) -> bool:
     """Say whether `llm` is LlamaIndex's OpenAI class or one derived from it."""
-    return any((cls.__module__, cls.__name__) == _CHAT_COMPLETIONS for cls in type(llm).__mro__)
+    return _is_a(llm, _CHAT_COMPLETIONS)
+
+
+def _is_a(llm: LLM, named: tuple[str, str]) -> bool:
+    return any((cls.__module__, cls.__name__) == named for cls in type(llm).__mro__)
 
 
 def provider_of(llm: LLM) -> str | None:
@@ -72,7 +82,7 @@ def context_of(llm: LLM) -> int | None:
 
 
 def adapted(llm: LLM) -> LLM:
-    """Copy `llm` for use as a tier: it does not retry by itself, and its streams say what they used."""
+    """Copy `llm` for use as a tier: it does not retry by itself, its streams say what they used, and can be closed."""
     changes: dict[str, Any] = {}
     if "max_retries" in type(llm).model_fields:
         changes["max_retries"] = 0
@@ -81,19 +91,25 @@ def adapted(llm: LLM) -> LLM:
         options = {"include_usage": True, **(extra.get("stream_options") or {})}
         changes["additional_kwargs"] = {**extra, "stream_options": options}
     copy = llm.model_copy(update=changes)
-    anthropic = provider_of(llm) == "anthropic"
+    # It makes the clients that are not there yet: in the copy, their places are taken.
+    maker = llm.model_copy(update=changes)
     for name, client in (llm.__pydantic_private__ or {}).items():
-        own = _own_client(client, anthropic=anthropic)
-        if own is not client:
-            setattr(copy, name, own)
+        if callable(getattr(client, "with_options", None)):
+            setattr(copy, name, _own_client(llm, client))
+        elif client is None and name in _MAKERS and speaks_chat_completions(llm):
+            setattr(copy, name, LateClient(getattr(maker, _MAKERS[name]), _STREAMS_OF_CHAT_COMPLETIONS))
     return copy
 
 
-def _own_client(client: Any, *, anthropic: bool) -> Any:
+def _own_client(llm: LLM, client: Any) -> Any:
     """Copy an SDK client where a tier needs another: one that exists already has its retries built in."""
-    if getattr(client, "max_retries", 0) and callable(getattr(client, "with_options", None)):
+    if getattr(client, "max_retries", 0):
         client = client.with_options(max_retries=0)
-    return telling(client) if anthropic and hasattr(client, "messages") else client
+    if provider_of(llm) == "anthropic":
+        return noting(telling(client), ("messages",))
+    if speaks_chat_completions(llm):
+        return noting(client, _STREAMS_OF_CHAT_COMPLETIONS)
+    return noting(client, ("responses",)) if _is_a(llm, _RESPONSES) else client
 
 
 def payload_of(raw: Any) -> Any:
@@ -109,36 +125,27 @@ def usage_in(raw: Any) -> bool:
     return _usage_object(payload_of(raw)) is not None
 
 
-def usage_of(raw: Any) -> Usage | None:
-    """Read what a raw response used; None where it does not say, or not for how long it wrote to the prompt cache."""
-    payload = payload_of(raw)
-    told = _usage_object(payload)
-    return None if told is None or lifetime_untold(told) else _read(payload)
-
-
-def observed_usage(raw: Any, asked: Any) -> tuple[Usage | None, CostStatus]:
-    """Read what a call that was only watched used, and say how sure that is; None where the response does not say.
+def usage_of(raw: Any, asked: Any = None) -> tuple[Usage | None, bool]:
+    """Read what a raw response used, and say whether that is an estimate; None where the response does not say.
 
     Cache writes whose lifetime the response leaves out have the one that the messages (`asked`) name, or the ordinary
-    one: an estimate, since a watched model's own settings, which may name another, are not to be seen.
+    one: an estimate, since a watched model's own settings, which may name another, are not to be seen. A tier's own
+    client has told already all that its request says, so that for a tier nothing more is asked.
     """
     payload = payload_of(raw)
     told = _usage_object(payload)
-    if not lifetime_untold(told):
-        usage = None if told is None else _read(payload)
-        return usage, "estimated" if usage is None else "exact"
-    return _read(payload, {"cache_ttl": only_lifetime(asked)}), "estimated"
+    if told is None:
+        return None, False
+    try:
+        if not lifetime_untold(told):
+            return read_usage("raw", payload), False
+        return read_usage("raw", payload, {"cache_ttl": only_lifetime(asked)}), True
+    except UsageError:
+        return None, False
 
 
 def _usage_object(payload: Any) -> Any:
     return field(payload, "usage", "usage_metadata")
-
-
-def _read(payload: Any, context: Mapping[str, Any] | None = None) -> Usage | None:
-    try:
-        return read_usage("raw", payload, context)
-    except UsageError:
-        return None
 
 
 def model_of(raw: Any) -> str | None:

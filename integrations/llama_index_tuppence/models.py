@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import aclosing, closing
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -32,6 +31,7 @@ from llama_index_tuppence.dialects import (
     usage_of,
 )
 from llama_index_tuppence.messages import edited, native, tool_calls_of
+from llama_index_tuppence.open_streams import OpenStreams
 from llama_index_tuppence.stamp import STAMP
 from llama_index_tuppence.tiers import LlmTier
 from tuppence.cache import freeze_reply, thaw_reply
@@ -39,29 +39,9 @@ from tuppence.effects import Ask
 from tuppence.errors import CacheError, RequestError
 from tuppence.ports import Chunk
 from tuppence.request import Finish, Reply
-from tuppence.usage import Usage
 
 Surface = Literal["chat", "complete"]
 Native = ChatResponse | CompletionResponse
-
-_inside: ContextVar[bool] = ContextVar("llama_index_tuppence_inside", default=False)
-
-
-def inside_a_tier() -> bool:
-    """Say whether the code that runs is a tier's own: what handlers hear then is accounted by its settled call."""
-    return _inside.get()
-
-
-class _AsTier:
-    """Marks what runs as a tier's own. A class, since every chunk of a stream passes through: a generator is slower."""
-
-    __slots__ = ("_token",)
-
-    def __enter__(self) -> None:
-        self._token = _inside.set(True)
-
-    def __exit__(self, *_: object) -> None:
-        _inside.reset(self._token)
 
 
 @dataclass(slots=True)
@@ -78,30 +58,34 @@ class Conversation:
     prompt: str = ""
     """The text that `complete` was called with."""
     formatted: bool = False
+    _streams: OpenStreams = field(default_factory=OpenStreams, init=False, repr=False)
+    """Those of the latest ask."""
 
     # -- the seam
 
     def ask(self, ask: Ask) -> Reply:
         llm, call = self._prepared(ask)
-        with _AsTier():
+        with OpenStreams():
             response = llm.complete(*call.args, **call.kwargs) if call.plain else llm.chat(*call.args, **call.kwargs)
         return self._reply(ask, response)
 
     async def aask(self, ask: Ask) -> Reply:
         llm, call = self._prepared(ask)
-        with _AsTier():
+        with OpenStreams():
             if call.plain:
                 return self._reply(ask, await llm.acomplete(*call.args, **call.kwargs))
             return self._reply(ask, await llm.achat(*call.args, **call.kwargs))
 
     def stream(self, ask: Ask) -> Generator[Chunk | Reply, None, None]:
+        self.close()
         llm, call = self._prepared(ask)
         gathered = _Gathered()
-        with _AsTier():
+        streams = self._streams = OpenStreams()
+        with streams:
             source: Any = (llm.stream_complete if call.plain else llm.stream_chat)(*call.args, **call.kwargs)
-        with closing(source):
+        with closing(streams), closing(source):
             while True:
-                with _AsTier():
+                with streams:
                     response = next(source, None)
                 if response is None:
                     break
@@ -112,11 +96,12 @@ class Conversation:
     async def astream(self, ask: Ask) -> AsyncGenerator[Chunk | Reply, None]:
         llm, call = self._prepared(ask)
         gathered = _Gathered()
-        with _AsTier():
+        streams = OpenStreams()
+        with streams:
             source: Any = await (llm.astream_complete if call.plain else llm.astream_chat)(*call.args, **call.kwargs)
-        async with aclosing(source):
+        async with aclosing(streams), aclosing(source):
             while True:
-                with _AsTier():
+                with streams:
                     response = await anext(source, None)
                 if response is None:
                     break
@@ -125,6 +110,10 @@ class Conversation:
         for chunk in gathered.rest():
             yield chunk
         yield gathered.reply(self.wrap)
+
+    def close(self) -> None:
+        """Break off a stream that its reader has left to the thread that waits for it: a tier's `timeout_s` has one."""
+        self._streams.cut()
 
     def replay(self, reply: Reply) -> Iterable[Any]:
         return (reply.native.model_copy(update={"delta": reply.text}),)
@@ -185,7 +174,7 @@ class Conversation:
     def _reply(self, ask: Ask, response: Native) -> Reply:
         raw = response.raw
         return _reply(
-            self._stamped(response, ask.tier.name), _text_of(response), usage=usage_of(raw), model=model_of(raw),
+            self._stamped(response, ask.tier.name), _text_of(response), raw, model=model_of(raw),
             finish=_finish(response), logprobs=logprobs_of(raw),
         )  # fmt: skip
 
@@ -249,16 +238,19 @@ class _Gathered:
     def reply(self, wrap: Callable[[str], Native]) -> Reply:
         response = wrap("") if self.last is None else self.last
         return _reply(
-            response, "".join(self.text), usage=usage_of(self.usage_raw), model=self.model, finish=self.finish,
+            response, "".join(self.text), self.usage_raw, model=self.model, finish=self.finish,
             logprobs=self.logprobs,
         )  # fmt: skip
 
 
 def _reply(
-    response: Native, text: str, *, usage: Usage | None, model: str | None, finish: Finish | None, logprobs: list[float]
+    response: Native, text: str, usage_raw: Any, *, model: str | None, finish: Finish | None, logprobs: list[float]
 ) -> Reply:
     calls = tool_calls_of(response.message) if isinstance(response, ChatResponse) else ()
-    return Reply(text, calls, finish, usage, tuple(logprobs) or None, model, native=response)
+    usage, is_estimate = usage_of(usage_raw)
+    return Reply(
+        text, calls, finish, usage, tuple(logprobs) or None, model, native=response, usage_is_estimate=is_estimate
+    )
 
 
 def _is_silent(response: Native) -> bool:

@@ -31,7 +31,7 @@ from llama_index.core.instrumentation.events.llm import (
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from pydantic import PrivateAttr
 
-from llama_index_tuppence.models import inside_a_tier
+from llama_index_tuppence.open_streams import inside_a_tier
 from llama_index_tuppence.tally import Tally, is_wrapper, model_named
 from tuppence.assembly import LedgerOption
 from tuppence.attempts import Attempt, Result

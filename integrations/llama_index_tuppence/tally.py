@@ -17,7 +17,7 @@ from typing import Any
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.schema import MetadataMode, NodeWithScore
 
-from llama_index_tuppence.dialects import model_of, observed_usage
+from llama_index_tuppence.dialects import model_of, usage_of
 from tuppence.assembly import LedgerOption, open_ledger
 from tuppence.attempts import CostStatus, Outcome, Result
 from tuppence.context import Spend
@@ -112,9 +112,11 @@ class Tally(Spend):
         if self._passed_on(response.raw, text, watched.started_at):
             return
         told = model_of(response.raw)
-        usage, status = observed_usage(response.raw, watched.asked)
+        usage, is_estimate = usage_of(response.raw, watched.asked)
         if usage is None:
             usage = Usage(input=_tokens(watched.asked, watched.model), output=_tokens(text, watched.model))
+            is_estimate = True
+        status: CostStatus = "estimated" if is_estimate else "exact"
         self._observed(call_id, watched, (told, watched.model), usage, status, at=at, outcome=outcome)
 
     def dropped(self, key: str, call_id: str, *, at: float) -> None:

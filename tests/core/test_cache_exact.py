@@ -68,6 +68,15 @@ def test_an_answer_is_served_again_with_its_origin(cache: ExactCache) -> None:
     assert 0 <= hit.age_s < 60
 
 
+@pytest.mark.parametrize("is_estimate", [True, False])
+def test_an_answer_keeps_what_its_usage_is(cache: ExactCache, is_estimate: bool) -> None:
+    """What was a guess when it was bought is no count when it is served again."""
+    keep(cache, "k", Reply("2 pence", usage=USAGE, usage_is_estimate=is_estimate))
+    hit = cache.lookup("k")
+    assert isinstance(hit, Hit)
+    assert hit.reply.usage_is_estimate is is_estimate
+
+
 def test_each_caller_gets_a_reply_of_its_own(cache: ExactCache) -> None:
     """Changing a served reply changes nobody else's."""
     keep(cache, "k", Reply("2 pence"))

@@ -23,6 +23,7 @@ from tuppence.request import NO_EDITS, Message, Reply, Request
 from tuppence.routes import by_data_class, only, start_at
 from tuppence.testing.models import ScriptedModels
 from tuppence.tiers import Additions, Health, Tier, function_tier
+from tuppence.usage import Usage
 
 CHEAP, DEAR = token_rate(input="1", output="2"), token_rate(input="10", output="20")
 NO_WAIT = Retries(base_s=0.0)
@@ -466,6 +467,36 @@ def test_a_stream_shows_only_the_accepted_answer() -> None:
     chunks = list(stream(plan(ask(streaming=True), policy()), Port(models, on_settled=settled.append)))
     assert "".join(chunks).split() == ["the", "real", "answer"]
     assert story(settled[0]) == [("small", "draft", "rejected"), ("large", "escalation", "accepted")]
+
+
+@pytest.mark.parametrize(
+    ("usage", "is_estimate", "status"),
+    [
+        (Usage(input=7, output=2), False, "exact"),
+        (Usage(input=7, output=2), True, "estimated"),
+        (None, False, "estimated"),
+    ],
+    ids=["counted", "part guess", "untold"],
+)
+def test_what_an_answer_used_is_billed_as_it_is_known(usage: Usage | None, is_estimate: bool, status: str) -> None:
+    """Counts are kept where a part of them is a guess; the bill is flagged then, and so is the reply."""
+    result = call(ScriptedModels(small=Reply("good", usage=usage, usage_is_estimate=is_estimate)), policy())
+    (attempt,) = result.attempts
+    assert attempt.status == status
+    assert usage in (None, attempt.usage)
+    assert result.reply is not None
+    assert result.reply.usage_is_estimate is (status == "estimated")
+
+
+@pytest.mark.parametrize("is_estimate", [True, False])
+def test_a_hit_is_free_whatever_was_known_of_its_answer(is_estimate: bool) -> None:
+    """Nothing was bought for it, and that is exact; what it spared is told of the first answer's usage."""
+    kept = policy(cache=ExactCache(MemoryStore()))
+    models = ScriptedModels(small=Reply("good", usage=Usage(input=7, output=2), usage_is_estimate=is_estimate))
+    call(models, kept)
+    (hit,) = call(models, kept).attempts
+    assert (hit.outcome, hit.status, hit.pico_usd) == ("hit", "exact", 0)
+    assert hit.baseline_pico == DEAR.cost(Usage(input=7, output=2))
 
 
 def test_an_abandoned_stream_is_billed_by_a_flagged_estimate() -> None:

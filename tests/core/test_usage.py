@@ -14,6 +14,7 @@ from openai.types import CompletionUsage
 
 from tuppence.errors import TuppenceError, UsageError
 from tuppence.usage import Usage, UsageStream, read_usage
+from tuppence.usage.from_anthropic import untold_writes
 
 CHAT = {
     "prompt_tokens": 2006,
@@ -290,6 +291,25 @@ def test_an_asked_for_lifetime_moves_cache_writes() -> None:
     """Without a split in the payload, the request's TTL decides."""
     payload = {"input_tokens": 5, "output_tokens": 7, "cache_creation_input_tokens": 300}
     assert read_usage("messages", payload, {"cache_ttl": "1h"}).cache_write_1h == 300
+
+
+@pytest.mark.parametrize(
+    ("payload", "tokens"),
+    [
+        ({}, 0),
+        ({"cache_creation_input_tokens": 300}, 300),
+        ({"cache_creation_input_tokens": 300, "cache_creation": {}}, 300),
+        ({"cache_creation_input_tokens": 300, "cache_creation": {"ephemeral_5m_input_tokens": 300}}, 0),
+        ({"cache_creation_input_tokens": 300, "cache_creation": {"ephemeral_1h_input_tokens": 300}}, 0),
+        ({"cache_creation_input_tokens": 300, "cache_creation": {"ephemeral_1h_input_tokens": 100}}, 200),
+        ({"cache_creation_input_tokens": 0, "cache_creation": {"ephemeral_5m_input_tokens": 100}}, 0),
+    ],
+)
+def test_cache_writes_whose_lifetime_is_not_told(payload: Any, tokens: int) -> None:
+    """They are read as ordinary ones, and whoever prices them can tell how many that is a guess for."""
+    assert untold_writes(payload) == tokens
+    usage = read_usage("messages", {"input_tokens": 5, "output_tokens": 7, **payload})
+    assert usage.cache_write_5m >= tokens
 
 
 BROKEN = [

@@ -107,14 +107,51 @@ async def test_one_lifetime_asked_for_is_that_of_all_writes(
 
 
 @pytest.mark.parametrize("history", [[keep("One", "1h"), keep("two", "5m")], [user("Hello")]], ids=["both", "none"])
-def test_untold_writes_of_a_tier_are_estimated(
+async def test_untold_writes_of_a_tier_are_estimated(
     history: list[ChatMessage], llm: TuppenceLLM, provider: ProviderServer, spent: SpendEventHandler
 ) -> None:
-    """Where neither the answer nor the request tells one lifetime, the bill says that it is an estimate."""
+    """Where neither answer nor request tells one lifetime, the payload's own counts are billed, and flagged."""
     provider.model(CLAUDE, replies=wrote_unsplit(500))
     list(llm.stream_chat(history))
+    [_ async for _ in await llm.astream_chat(history)]
     llm.chat(history)
+    await llm.achat(history)
     assert {a.status for a in spent.attempts} == {"estimated"}
+    assert [a.usage for a in spent.attempts] == [read_usage("messages", one.usage) for one in provider.served]
+    assert {a.usage.cache_write_5m for a in spent.attempts} == {500}
+    assert spent.pico_usd == billed(provider)
+
+
+def half_split() -> Turn:
+    """An answer that goes on to write to the cache after it has split what it wrote at first."""
+    first = {"ephemeral_5m_input_tokens": 100, "ephemeral_1h_input_tokens": 0}
+    return Turn("Yes, it is.", cache_write_tokens=300, usage={"cache_creation": first})
+
+
+@pytest.mark.parametrize(
+    ("history", "status", "kept"),
+    [([user("Hello")], "estimated", (300, 0)), ([keep("A prefix", "1h")], "exact", (100, 200))],
+    ids=["nothing asked", "an hour asked"],
+)
+def test_writes_that_a_split_leaves_out(
+    history: list[ChatMessage], status: str, kept: tuple[int, int], llm: TuppenceLLM, provider: ProviderServer,
+    spent: SpendEventHandler,
+) -> None:  # fmt: skip
+    """What comes after the split has the lifetime that the request names, or a flagged price."""
+    provider.model(CLAUDE, replies=half_split())
+    list(llm.stream_chat(history))
+    llm.chat(history)
+    assert [a.status for a in spent.attempts] == [status] * 2
+    assert [(a.usage.cache_write_5m, a.usage.cache_write_1h) for a in spent.attempts] == [kept] * 2
+
+
+def test_a_count_that_is_none_does_not_break_the_answer(
+    llm: TuppenceLLM, provider: ProviderServer, spent: SpendEventHandler
+) -> None:
+    """A gateway that counts in words is billed by an estimate of the text; the user has the answer."""
+    provider.model(CLAUDE, replies=Turn("Yes.", usage={"cache_creation_input_tokens": "many", "cache_creation": None}))
+    assert text_of(list(llm.stream_chat([keep("A long prefix", "1h")]))) == "Yes."
+    assert [a.status for a in spent.attempts] == ["estimated"]
 
 
 @pytest.mark.parametrize(("lifetime", "kept"), [("1h", (0, 500)), ("5m", (500, 0))])

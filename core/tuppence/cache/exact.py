@@ -194,13 +194,14 @@ def freeze_reply(reply: Reply) -> dict[str, Any]:
         "tool_calls": [[c.id, c.name, c.arguments] for c in reply.tool_calls],
         "finish": reply.finish,
         "usage": usage and {n: v for n, d in _USAGE_DEFAULTS.items() if (v := getattr(usage, n)) != d},
+        "usage_is_estimate": reply.usage_is_estimate,
         "model": reply.model,
     }
 
 
 def thaw_reply(frozen: Mapping[str, Any]) -> Reply:
     """Turn what `freeze_reply` made into a reply of its own; raises for anything else."""
-    text, finish, usage = frozen["text"], frozen["finish"], frozen["usage"]
+    text, finish, usage, is_estimate = (frozen[name] for name in ("text", "finish", "usage", "usage_is_estimate"))
     if not isinstance(text, str) or finish not in _FINISHES:
         raise ValueError(f"text {text!r} or finish {finish!r} is not what was frozen")
     return Reply(
@@ -208,6 +209,7 @@ def thaw_reply(frozen: Mapping[str, Any]) -> Reply:
         tool_calls=tuple(ToolCall(*call) for call in frozen["tool_calls"]),
         finish=finish,
         usage=None if usage is None else Usage(**{name: _tuples(value) for name, value in usage.items()}),
+        usage_is_estimate=is_estimate,
         model=frozen["model"],
     )
 

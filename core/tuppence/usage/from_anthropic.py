@@ -27,6 +27,18 @@ def read_messages(payload: Any) -> Usage:
     return usage
 
 
+def untold_writes(payload: Any) -> int:
+    """Count the cache writes in Messages usage of which it does not say how long they are kept.
+
+    A gateway may leave the split by lifetime out, and a stream's last event may count more than the first one split.
+    `read_messages` takes such writes for ordinary ones, so a price of theirs is an estimate. Raises `UsageError` for
+    what is not a count.
+    """
+    split = field(payload, "cache_creation")
+    told = count(split, "ephemeral_5m_input_tokens") + count(split, "ephemeral_1h_input_tokens")
+    return max(0, count(payload, "cache_creation_input_tokens") - told)
+
+
 def _anthropic(payload: Any) -> Usage:
     split = field(payload, "cache_creation")
     hour = count(split, "ephemeral_1h_input_tokens")
