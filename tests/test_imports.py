@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 NOT_AT_IMPORT = {
     "anthropic",
     "bpe_openai",
+    "faiss",
     "genai_prices",
     "httpx",
     "jsonschema",
@@ -22,11 +23,16 @@ NOT_AT_IMPORT = {
     "langgraph",
     "llama_index",
     "numpy",
+    "onnxruntime",
     "openai",
     "pydantic",
+    "redis",
+    "redisvl",
     "rich",
     "tiktoken",
+    "tokenizers",
     "typer",
+    "usearch",
     "yaml",
 }
 

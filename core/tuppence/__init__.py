@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from tuppence.assembly import record_feedback
     from tuppence.attempts import Attempt, Decision, Result, Verdict
     from tuppence.clients import via, wrap
-    from tuppence.context import logical_call, tags
+    from tuppence.context import cache_tags, logical_call, tags
     from tuppence.errors import TuppenceError
     from tuppence.policy import Policy, Retries, switch_off, switch_on
     from tuppence.prices import PriceBook, gpu_hour_rate, token_rate
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "Additions": "tiers", "Attempt": "attempts", "Decision": "attempts", "Message": "request", "Policy": "policy",
     "PriceBook": "prices", "Reply": "request", "Request": "request", "Result": "attempts", "Retries": "policy",
-    "SqliteLedger": "spend", "Tier": "tiers", "ToolCall": "request", "TuppenceError": "errors",
-    "Usage": "usage", "Verdict": "attempts", "function_tier": "tiers", "gpu_hour_rate": "prices",
+    "SqliteLedger": "spend", "Tier": "tiers", "ToolCall": "request", "TuppenceError": "errors", "Usage": "usage",
+    "Verdict": "attempts", "cache_tags": "context", "function_tier": "tiers", "gpu_hour_rate": "prices",
     "logical_call": "context", "record_feedback": "assembly", "switch_off": "policy", "switch_on": "policy",
     "tags": "context", "token_rate": "prices", "via": "clients", "wrap": "clients",
 }  # fmt: skip
@@ -45,6 +45,7 @@ __all__ = [
     "TuppenceError",
     "Usage",
     "Verdict",
+    "cache_tags",
     "function_tier",
     "gpu_hour_rate",
     "logical_call",

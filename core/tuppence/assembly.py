@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from tuppence.cache import ExactCache, MemoryStore, SqliteStore
+from tuppence.cache.stores.redis import RedisStore
 from tuppence.errors import ConfigError
 from tuppence.spend import Ledger, SqliteLedger, default_path
 
@@ -19,16 +20,20 @@ _lock = threading.Lock()
 
 
 def open_cache(option: CacheOption) -> ExactCache | None:
-    """Open an exact cache: True or "memory" in this process, a path for a SQLite file, False or None for none."""
+    """Open an exact cache: True or "memory" in this process, a path for a SQLite file, an address such as
+    `redis://host:6379/0` or `redis+cluster://host:6379` for a Redis, False or None for none.
+    """
     if option is None or option is False:
         return None
     if isinstance(option, ExactCache):
         return option
     if option is True or option == "memory":
         return ExactCache(MemoryStore())
+    if isinstance(option, str) and "://" in option:
+        return ExactCache(RedisStore(option))
     if isinstance(option, str | Path):
         return ExactCache(SqliteStore(option))
-    raise ConfigError(f"cache is {option!r}: give True, 'memory', a file path, an ExactCache, or None")
+    raise ConfigError(f"cache is {option!r}: give True, 'memory', a file path, a redis:// URL, an ExactCache, or None")
 
 
 def open_ledger(option: LedgerOption) -> Ledger | None:

@@ -69,12 +69,12 @@ class Books:
             usage = timed(ask.tier.rate, estimated_usage(ask.tier, ask.request, text), latency_ms)
             self._bill(ask.tier, ask.cause, "abandoned", usage, "estimated", latency_ms, None)
 
-    def hit(self, hit: Hit) -> None:
+    def hit(self, hit: Hit, *, tier: str) -> None:
         """Write a cached answer down: it costs nothing, and spares what the strongest tier would have cost."""
         usage, rate = hit.reply.usage, self.strongest.rate
         self.result.attempts.append(
             Attempt(
-                tier="cache", model=hit.reply.model or "", cause="hit", outcome="hit", usage=NO_USAGE, pico_usd=0,
+                tier=tier, model=hit.reply.model or "", cause="hit", outcome="hit", usage=NO_USAGE, pico_usd=0,
                 status="exact", price_version="", started_at=self.now, latency_ms=0.0,
                 baseline_pico=None if usage is None or rate is None else rate.at(self.now).cost(usage),
             )
@@ -90,7 +90,7 @@ class Books:
     def would(self, what: str, *, pico_usd: PicoUSD) -> None:
         """Observe mode: write down what would have been done, and what it would have cost."""
         self.decision.would = what
-        self.would_pico = pico_usd
+        self.would_ask, self.would_pico = None, pico_usd
 
     def note(self, line: str) -> None:
         """Add to the decision's account of which tiers were asked."""

@@ -136,7 +136,7 @@ class Climb:
                 return outcome
             verdict = self._check(outcome)
             if not isinstance(verdict, Verdict):
-                verdict = yield from self._consult(verdict)
+                verdict = yield from self.consult(verdict)
             if self._passes(outcome, attempt, verdict) or not again or self.asks >= self.policy.retries.max_attempts:
                 return outcome
             again -= 1
@@ -183,7 +183,7 @@ class Climb:
         except Exception as error:
             return self._broken_check(error)
 
-    def _consult(self, opinion: Plan[Verdict]) -> Plan[Verdict]:
+    def consult(self, opinion: Plan[Verdict]) -> Plan[Verdict]:
         """Run a check's own plan; the tiers that it asks get the same guards, retries and accounting."""
         outcome: Any = None
         while True:

@@ -18,6 +18,7 @@ from tuppence.request import Tags
 
 _tags: ContextVar[Tags] = ContextVar("tuppence_tags", default=MappingProxyType({}))
 _call_id: ContextVar[str | None] = ContextVar("tuppence_call_id", default=None)
+_cache_tags: ContextVar[frozenset[str]] = ContextVar("tuppence_cache_tags", default=frozenset())
 _spends: ContextVar[tuple[Spend, ...]] = ContextVar("tuppence_spends", default=())
 
 
@@ -27,6 +28,10 @@ def current_tags() -> Tags:
 
 def current_call_id() -> str | None:
     return _call_id.get()
+
+
+def current_cache_tags() -> frozenset[str]:
+    return _cache_tags.get()
 
 
 def checked_tags(tags: Mapping[str, object]) -> Tags:
@@ -45,6 +50,21 @@ def tags(**values: str) -> Iterator[None]:
         yield
     finally:
         _tags.reset(token)
+
+
+@contextmanager
+def cache_tags(*names: str) -> Iterator[None]:
+    """Say what the answers inside hang on: `with cache_tags("pricing-page"): ...`; inner names are added.
+
+    `cache.invalidate(tag="pricing-page")` then takes those answers out of the cache.
+    """
+    if not all(names):
+        raise RequestError(f"cache tags are {names!r}: nobody can ask for an empty one, name it like 'pricing-page'")
+    token = _cache_tags.set(_cache_tags.get() | frozenset(names))
+    try:
+        yield
+    finally:
+        _cache_tags.reset(token)
 
 
 @contextmanager

@@ -15,12 +15,17 @@ from tuppence.attempts import Result
 from tuppence.effects import (
     Abandoned,
     Ask,
+    Audit,
     Broken,
     Call,
     Declined,
     Deliver,
     Effect,
+    Embed,
+    Keep,
     Lookup,
+    Nearest,
+    Open,
     Peek,
     Plan,
     Remember,
@@ -30,8 +35,8 @@ from tuppence.failures import is_control_flow
 from tuppence.ports import Chunk, Port
 from tuppence.request import Reply
 
-_OPTIONAL = (Lookup, Peek, Call, Remember, Settle)
-_CLOSING = (Remember, Settle)
+_OPTIONAL = (Lookup, Peek, Embed, Nearest, Open, Call, Remember, Keep, Audit, Settle)
+_CLOSING = (Remember, Keep, Audit, Settle)
 
 
 def run(plan: Plan[Result], port: Port) -> Result:

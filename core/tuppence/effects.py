@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from tuppence.attempts import Cause, Result, Verdict
+from tuppence.embed import Vector
 from tuppence.request import Edits, Reply, Request
 from tuppence.tiers import Tier
 from tuppence.usage import Usage
@@ -119,6 +120,8 @@ class Hit:
     age_s: float
     origin: str
     """Id of the logical call that paid for it."""
+    why: str = ""
+    """What else there is to say: that it was waited for, how long, and for whom."""
 
 
 @dataclass(slots=True)
@@ -127,6 +130,8 @@ class Lease:
 
     key: str
     token: object = None
+    why: str = ""
+    """What went before it was given: a wait that brought nothing."""
 
 
 @dataclass(slots=True)
@@ -150,6 +155,104 @@ class Remember(Effect["None | Broken"]):
     lease: Lease
     reply: Reply | None
     origin: str
+    tags: frozenset[str] = frozenset()
+    like: Entry | None = None
+    """The entry whose answer the reply is: it lives no longer than that entry does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a request asks, apart from the context that it asks in."""
+
+    id: str
+    """Its exact key, hex digits."""
+    scope: str
+    """Hex digits that stand for the context, as in `Entry`."""
+    question: str
+    """The last user turn."""
+    domain: str
+    """Where one threshold holds: tenant and task, in words."""
+    tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One paid answer, with the question that it answered, that may be served to a question like it."""
+
+    id: str
+    """The exact key of the request that paid for it, hex digits: adding the same id again replaces the entry."""
+    scope: str
+    """Hex digits that stand for everything but the question: tenant, policy, system prompt, earlier turns, documents,
+    tools, parameters and the embedder's name. Two scopes never see each other's entries."""
+    question: str
+    """The last user turn, as the redaction hook left it."""
+    vector: Vector
+    """The question's embedding, of length 1."""
+    value: bytes
+    """The frozen reply, JSON."""
+    answer: str = ""
+    """Hex digits that stand for what the reply says: entries with the same answer vouch for each other."""
+    tags: frozenset[str] = frozenset()
+    """What `invalidate` finds it by."""
+    pico_usd: int = 0
+    """What the answer cost: of two entries that must go, the cheaper goes."""
+    stored_at: float = 0.0
+    """Unix seconds."""
+    expires_at: float | None = None
+    """Unix seconds; None keeps it until there is no room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An entry near a question."""
+
+    entry: Entry
+    similarity: float
+    """Cosine, in [-1, 1]."""
+
+
+@dataclass(slots=True)
+class Embed(Effect["Vector | Broken"]):
+    """Embed one question."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class Nearest(Effect["list[Neighbour] | Broken"]):
+    """Find the entries of a scope that are nearest to a question, nearest first."""
+
+    scope: str
+    vector: Vector
+
+
+@dataclass(slots=True)
+class Open(Effect["Hit | Broken"]):
+    """Make an entry's answer into a reply of the caller's own."""
+
+    entry: Entry
+
+
+@dataclass(slots=True)
+class Keep(Effect["None | Broken"]):
+    """Keep a reply for questions like the one that it answered. Closing: performed even when unwinding."""
+
+    subject: Subject
+    vector: Vector
+    reply: Reply
+    origin: str
+    pico_usd: int
+
+
+@dataclass(slots=True)
+class Audit(Effect["None | Broken"]):
+    """Compare an answer that was not served with the one that the model gave. Closing, and waits for nothing."""
+
+    subject: Subject
+    entry: Entry
+    probability: float
+    """What the cache's decision gave the entry."""
+    reply: Reply
 
 
 @dataclass(slots=True)

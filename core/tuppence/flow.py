@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from tuppence.attempts import Decision, Result
 from tuppence.books import Books
-from tuppence.cache import Uncacheable
 from tuppence.climb import Climb, go_round, guarded
-from tuppence.effects import Abandoned, Broken, Choice, Deliver, Hit, Lease, Lookup, Peek, Plan, Remember, Settle
+from tuppence.effects import Abandoned, Choice, Deliver, Plan, Settle
 from tuppence.policy import Policy, effective_mode
+from tuppence.recall import recalling
 from tuppence.request import Reply, Request
 from tuppence.tiers import Tier
 
@@ -23,10 +23,14 @@ def plan(request: Request, policy: Policy) -> Plan[Result]:
     call = _Call(request, policy)
     try:
         ladder = guarded(request, policy, policy.tiers)
-        key = call.key()
-        if key is None or not (yield from call.look_up(key)):
-            yield from call.climb.up(call.route(ladder))
-        reply = call.conclude()
+        recall = call.recall
+        known = None if recall is None else (yield from recall.exact())
+        if known is None:
+            ladder = call.route(ladder)
+            known = None if recall is None else (yield from recall.alike(call.climb))
+        if known is None:
+            yield from call.climb.up(ladder)
+        reply = call.conclude(known)
         if request.streaming and reply is not None and not reply.delivered:
             yield Deliver(reply)
         yield from call.settle()
@@ -48,7 +52,7 @@ def plan(request: Request, policy: Policy) -> Plan[Result]:
 class _Call:
     """One logical call under way."""
 
-    __slots__ = ("books", "climb", "lease", "mode", "policy", "request", "result")
+    __slots__ = ("books", "climb", "mode", "policy", "recall", "request", "result")
 
     def __init__(self, request: Request, policy: Policy) -> None:
         call_id, tried_before = policy.recent.identify(request)
@@ -59,53 +63,9 @@ class _Call:
         self.result = Result(call_id, None, [], decision, request.tags)
         self.books = Books(request, self.result, policy.strongest)
         self.climb = Climb(request, policy, self.books, self.mode, asks=int(tried_before))
-        self.lease: Lease | None = None
+        self.recall = recalling(request, policy, self.books, self.mode)
 
     # -- before anything is spent
-
-    def key(self) -> str | None:
-        """Name the request in the cache; None where it may not be cached."""
-        decision = self.result.decision
-        cache = None if self.mode == "off" else self.policy.cache
-        if cache is None:
-            decision.cache = "off"
-            return None
-        key = cache.key(self.request, self.policy.scope)
-        if isinstance(key, Uncacheable):
-            decision.cache = f"not asked: {key.reason}"
-            return None
-        return key
-
-    def look_up(self, key: str) -> Plan[bool]:
-        """Serve an exact repeat from the cache; say whether that was the answer."""
-        if self.mode == "observe":
-            yield from self.peek(key)
-            return False
-        found = yield Lookup(key)
-        if type(found) is Hit:
-            self.serve(found)
-            return True
-        if type(found) is Lease:
-            self.lease = found
-            self.result.decision.cache = "miss"
-        else:
-            go_round(self.books, "cache", found.error)
-        return False
-
-    def peek(self, key: str) -> Plan[None]:
-        """Observe: say what the cache would have served, and fill it as it would be filled."""
-        found = yield Peek(key)
-        if type(found) is Broken:
-            go_round(self.books, "cache", found.error)
-            return
-        self.lease = Lease(key)
-        if found is not None:
-            self.books.would(f"serve from the cache (stored {found.age_s:.0f} s ago)", pico_usd=0)
-
-    def serve(self, hit: Hit) -> None:
-        self.result.decision.cache = f"hit: stored {hit.age_s:.0f} s ago by call {hit.origin}"
-        self.climb.reply = hit.reply
-        self.books.hit(hit)
 
     def route(self, ladder: tuple[Tier, ...]) -> tuple[Tier, ...]:
         """Choose which tiers may try, in order."""
@@ -138,21 +98,18 @@ class _Call:
 
     # -- after it
 
-    def conclude(self) -> Reply | None:
+    def conclude(self, known: Reply | None) -> Reply | None:
         """Take the best answer there is into the result."""
-        self.result.reply = self.climb.conclude()
+        self.result.reply = self.climb.conclude() if known is None else known
         if self.result.reply is None:
             self.result.error = self.climb.error
             self.policy.recent.failed(self.request, self.result.call_id)
         return self.result.reply
 
     def settle(self) -> Plan[None]:
-        """Close the lease and write the call down: the closing effects, on every way out."""
-        if self.lease is not None:
-            lease, self.lease = self.lease, None
-            outcome = yield Remember(lease, self.lasting(), self.result.call_id)
-            if type(outcome) is Broken:
-                self.books.fault("cache", outcome.error)
+        """Close what the cache has open and write the call down: the closing effects, on every way out."""
+        if self.recall is not None:
+            yield from self.recall.close(self.lasting())
         if self.result.attempts:
             self.teach()
             yield Settle(self.result)

@@ -173,15 +173,15 @@ def _validate_names(policy: Policy) -> None:
         raise ConfigError(
             f"the route names {sorted(unknown)}, but {_those_there_are(policy)}: correct the name, or add the tier"
         )
-    unknown = _tiers_named(*policy.guards, policy.check) - known
+    unknown = _tiers_named(*policy.guards, policy.check, policy.cache) - known
     if unknown:
         raise ConfigError(
-            f"a guard or check names {sorted(unknown)}, but {_those_there_are(policy)}: correct the name, or add the "
-            "model to judges"
+            f"a cache, guard or check names {sorted(unknown)}, but {_those_there_are(policy)}: correct the name, or "
+            "add the model to judges"
         )
 
 
-def _tiers_named(*parts: Route | Check | None) -> frozenset[str]:
+def _tiers_named(*parts: Route | Check | ExactCache | None) -> frozenset[str]:
     return frozenset().union(*(getattr(part, "names", frozenset()) for part in parts))
 
 

@@ -14,9 +14,27 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tuppence.attempts import Result
-from tuppence.cache import ExactCache
+from tuppence.cache import ExactCache, SemanticCache
 from tuppence.context import enclosing_spends
-from tuppence.effects import Ask, Call, Declined, Deliver, Effect, Failed, Hit, Lookup, Peek, Remember, Settle, Sleep
+from tuppence.effects import (
+    Ask,
+    Audit,
+    Call,
+    Declined,
+    Deliver,
+    Effect,
+    Embed,
+    Failed,
+    Hit,
+    Keep,
+    Lookup,
+    Nearest,
+    Open,
+    Peek,
+    Remember,
+    Settle,
+    Sleep,
+)
 from tuppence.errors import RequestError
 from tuppence.failures import failed, is_control_flow
 from tuppence.pacing import bounded, paced, pumped
@@ -84,11 +102,17 @@ class Port:
             return self.ask(effect)  # type: ignore[arg-type]
         if kind is Lookup:
             return self._cache().lookup(effect.key, self.models.thaw)  # type: ignore[attr-defined]
+        if kind is Peek:
+            return self._cache().peek(effect.key, self.models.thaw)  # type: ignore[attr-defined]
         if kind is Sleep:
             time.sleep(effect.seconds)  # type: ignore[attr-defined]
             return None
         if kind is Call:
             return _called(effect)  # type: ignore[arg-type]
+        if kind is Embed:
+            return self._semantic().embed(effect.text)  # type: ignore[attr-defined]
+        if kind is Nearest:
+            return self._semantic().nearest(effect.scope, effect.vector)  # type: ignore[attr-defined]
         return self._quick(effect)
 
     async def aperform(self, effect: Effect[Any]) -> Any:
@@ -97,22 +121,32 @@ class Port:
             return await self.aask(effect)  # type: ignore[arg-type]
         if kind is Lookup:
             return await self._cache().alookup(effect.key, self.models.thaw)  # type: ignore[attr-defined]
+        if kind is Peek:
+            return await self._cache().apeek(effect.key, self.models.thaw)  # type: ignore[attr-defined]
         if kind is Sleep:
             await asyncio.sleep(effect.seconds)  # type: ignore[attr-defined]
             return None
         if kind is Call:
             answer = effect.fn(*effect.args)  # type: ignore[attr-defined]
             return await answer if inspect.isawaitable(answer) else answer
+        if kind is Embed:
+            return await self._semantic().aembed(effect.text)  # type: ignore[attr-defined]
+        if kind is Nearest:
+            return await self._semantic().anearest(effect.scope, effect.vector)  # type: ignore[attr-defined]
         return self._quick(effect)
 
     def _quick(self, effect: Effect[Any]) -> Hit | None:
-        """Perform what never waits, the same for both kinds of driver."""
-        if type(effect) is Peek:
-            return self._cache().peek(effect.key, self.models.thaw)
+        """Perform what never waits, the same for both kinds of driver and for a call that is given up."""
         if type(effect) is Settle:
             self._settle(effect.result)
         elif type(effect) is Remember:
-            self._cache().remember(effect.lease, effect.reply, origin=effect.origin, freeze=self.models.freeze)
+            self._remember(effect)
+        elif type(effect) is Open:
+            return self._semantic().open(effect.entry, self.models.thaw)
+        elif type(effect) is Keep:
+            self._semantic().keep(effect, freeze=self.models.freeze)
+        elif type(effect) is Audit:
+            self._semantic().audit(effect, thaw=self.models.thaw)
         else:
             assert type(effect) is Deliver
         return None
@@ -125,8 +159,20 @@ class Port:
         if self.ledger is not None:
             self.ledger.write(result)
 
+    def _remember(self, done: Remember) -> None:
+        if done.like is None:
+            self._cache().remember(
+                done.lease, done.reply, origin=done.origin, freeze=self.models.freeze, tags=done.tags
+            )
+        else:
+            self._semantic().remember_like(done, freeze=self.models.freeze)
+
     def _cache(self) -> ExactCache:
         assert self.cache is not None
+        return self.cache
+
+    def _semantic(self) -> SemanticCache:
+        assert isinstance(self.cache, SemanticCache)
         return self.cache
 
     # -- asking

@@ -56,6 +56,8 @@ class Request:
     schema: Mapping[str, Any] | None = None
     """JSON schema that the answer must follow (structured output)."""
     tags: Tags = field(default_factory=dict)
+    cache_tags: frozenset[str] = frozenset()
+    """What the answer hangs on, such as a page: `cache.invalidate(tag=...)` then takes it out of every cache."""
     call_id: str | None = None
     """The caller's name for this logical call: retries under the same id are accounted as one call."""
     streaming: bool = False
@@ -153,15 +155,33 @@ class Drop:
     index: int
 
 
+Place = int | Literal["tools"]
+"""Index of a message, or the end of the tools."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Have the provider keep the prompt up to the end of `place`, so that a later call reads it from its cache.
+
+    Nothing of the text changes. A mark on a message that is dropped goes with it; who marks a request himself keeps
+    his own marks and gets none of these.
+    """
+
+    place: Place
+    lifetime: str
+    """As the provider spells it, for example `5m`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Edits:
     """What to change in the native messages and parameters; indices are those of `Request.messages`."""
 
     messages: tuple[Insert | Replace | Drop, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
+    marks: tuple[Mark, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.messages or self.params)
+        return bool(self.messages or self.params or self.marks)
 
 
 NO_EDITS = Edits()

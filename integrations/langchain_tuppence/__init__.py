@@ -2,6 +2,8 @@
 
 from langchain_tuppence.cache import TuppenceCache
 from langchain_tuppence.chat import ChatTuppence
+from langchain_tuppence.embedder import as_embedder
+from langchain_tuppence.embedding_cache import CachedEmbeddings
 from langchain_tuppence.embeddings import SpendEmbeddings
 from langchain_tuppence.reranking import SpendReranker
 from langchain_tuppence.spending import SpendCallbackHandler
@@ -10,12 +12,14 @@ from tuppence.context import spend, tags
 from tuppence.tiers import function_tier
 
 __all__ = [
+    "CachedEmbeddings",
     "ChatTuppence",
     "SpendCallbackHandler",
     "SpendEmbeddings",
     "SpendReranker",
     "TierSpec",
     "TuppenceCache",
+    "as_embedder",
     "function_tier",
     "spend",
     "tags",

@@ -20,7 +20,7 @@ from langchain_tuppence.replies import METADATA
 from langchain_tuppence.structured import StructuredAnswer
 from tuppence.assembly import open_cache
 from tuppence.attempts import Result
-from tuppence.context import checked_tags, current_call_id, current_tags
+from tuppence.context import checked_tags, current_cache_tags, current_call_id, current_tags
 from tuppence.effects import Choice, Route
 from tuppence.errors import ConfigError, RequestError
 from tuppence.policy import Policy
@@ -82,6 +82,7 @@ class Call:
             tools=tuple(tools) if tools else (),
             schema=None if structured is None else structured.json_schema,
             tags=_tags(config, configurable, overrides),
+            cache_tags=current_cache_tags(),
             call_id=overrides.get("call_id") or current_call_id(),
             streaming=streaming,
             received_at=time.time(),

@@ -38,6 +38,16 @@ class SpendEmbeddings(Embeddings):
         )
         self._ledger = open_ledger(ledger)
 
+    @property
+    def embeddings(self) -> Embeddings:
+        """The wrapped model."""
+        return self._embeddings
+
+    @property
+    def rate(self) -> Rate | None:
+        """The price that calls are recorded at, where it is known."""
+        return self._rate
+
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         started = time.time()
         vectors = self._embeddings.embed_documents(texts)

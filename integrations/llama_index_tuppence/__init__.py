@@ -1,5 +1,7 @@
 """tuppence for LlamaIndex: one LLM in front of several, and handlers that say what a program spends."""
 
+from llama_index_tuppence.embedder import as_embedder
+from llama_index_tuppence.embedding_cache import CachedEmbedding
 from llama_index_tuppence.llm import TuppenceLLM
 from llama_index_tuppence.spend import SpendCallbackHandler, SpendEventHandler
 from llama_index_tuppence.tiers import tier
@@ -7,9 +9,11 @@ from tuppence.context import spend, tags
 from tuppence.tiers import function_tier
 
 __all__ = [
+    "CachedEmbedding",
     "SpendCallbackHandler",
     "SpendEventHandler",
     "TuppenceLLM",
+    "as_embedder",
     "function_tier",
     "spend",
     "tags",

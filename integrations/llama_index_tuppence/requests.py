@@ -14,7 +14,7 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.tools.types import BaseTool
 
 from llama_index_tuppence.messages import neutral
-from tuppence.context import current_call_id, current_tags
+from tuppence.context import current_cache_tags, current_call_id, current_tags
 from tuppence.request import Message, Request, Tags
 
 # Making a tool's JSON schema takes pydantic a millisecond; tools live as long as the agent that has them.
@@ -42,6 +42,7 @@ def request_of(
         tools=tuple([tool_spec(tool) for tool in tools]),
         schema=_schema(kwargs.get("response_format")),
         tags={**current_tags(), **tags} if tags else current_tags(),
+        cache_tags=current_cache_tags(),
         call_id=call_id or current_call_id(),
         streaming=streaming,
         received_at=time.time(),

@@ -25,10 +25,10 @@ def test_no_is_none(option: Any) -> None:
 
 
 def test_a_cache_is_taken_as_it_is_or_made(tmp_path: Path) -> None:
-    """A word, a path or a whole cache."""
+    """A word, a path, an address (nobody need be there yet) or a whole cache."""
     whole = ExactCache(MemoryStore())
     assert open_cache(whole) is whole
-    for option in (True, "memory", tmp_path / "answers.sqlite"):
+    for option in (True, "memory", tmp_path / "answers.sqlite", "redis://127.0.0.1:1", "redis+cluster://127.0.0.1:1"):
         assert isinstance(open_cache(option), ExactCache)
 
 

@@ -309,6 +309,15 @@ tiers:
     assert (first.tier.name, second.tier.name, second.tier.timeout_s) == ("a", "b", 5.0)
 
 
+def test_a_cache_may_lie_in_a_redis(load: Load) -> None:
+    """An address is no path; how much Redis keeps is not ours to bound."""
+    options = load(f"{TIERS}cache: {{store: 'redis://127.0.0.1:1', ttl_s: 60}}\n").options()
+    assert isinstance(options["cache"], ExactCache)
+    assert options["cache"].ttl_s == 60
+    with pytest.raises(ConfigError, match=r"max_entries is 5.*`maxmemory`.*leave max_entries out"):
+        load(f"{TIERS}cache: {{store: 'redis://127.0.0.1:1', max_entries: 5}}\n").options()
+
+
 # -- what is wrong is said, with its place and its fix
 
 FAULTY = [

@@ -253,10 +253,10 @@ class Faulty(MemoryStore):
             raise OSError("store gone")
         return super().get(key)
 
-    def put(self, key: str, value: bytes, ttl_s: float | None) -> None:
+    def put(self, key: str, value: bytes, ttl_s: float | None, tags: frozenset[str] = frozenset()) -> None:
         if self.fails("put"):
             raise OSError("store gone")
-        super().put(key, value, ttl_s)
+        super().put(key, value, ttl_s, tags)
 
 
 async def test_a_store_that_breaks_on_writing_still_lets_waiters_share() -> None:

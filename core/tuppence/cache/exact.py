@@ -6,40 +6,41 @@ share one mutable reply between two callers, and never keep an answer that was c
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
-from typing import Any, Protocol, TypeAlias, get_args
+import asyncio
+import math
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
-from tuppence.cache.flights import Flight, Flights, Landing, Seat
+from tuppence.cache.flights import Flight, Flights, Landing, Seat, runs_event_loop
 from tuppence.cache.keys import Uncacheable, cache_key
+from tuppence.cache.leases import Claim, Claims, Held, Leases, Pause
+from tuppence.cache.replies import Freeze, Thaw, freeze_reply, opened, sealed, thaw_reply, worth_keeping
+from tuppence.cache.steps import Steps, arun, run
 from tuppence.effects import Hit, Lease
 from tuppence.errors import ConfigError
-from tuppence.request import Finish, Reply, Request, ToolCall
-from tuppence.usage import Usage
-
-Freeze: TypeAlias = Callable[[Reply], Any]
-"""Turns a reply into what `json.dumps` takes."""
-Thaw: TypeAlias = Callable[[Any], Reply]
-"""Turns that back into a reply of its own; whatever it raises makes the entry a miss."""
-
-FORMAT = 1
-_FINISHES = (None, *get_args(Finish))
-_USAGE_DEFAULTS = {f.name: f.default for f in fields(Usage) if f.default is not MISSING}
+from tuppence.request import Reply, Request
 
 
 class Store(Protocol):
-    """Bytes in, bytes out: keys are hex digits, values JSON text; whatever it raises is recorded."""
+    """Bytes in, bytes out: keys are hex digits, values JSON text; whatever it raises is recorded.
+
+    `put` and `delete` never wait for a disk or a network. A store that processes share may offer `Claims`, too.
+    """
 
     def get(self, key: str, /) -> tuple[bytes, float] | None:
         """Return a value and its age in seconds; an expired one is never returned."""
         ...
 
-    def put(self, key: str, value: bytes, ttl_s: float | None, /) -> None:
-        """Keep `value` for `ttl_s` seconds, or for as long as there is room."""
+    def put(self, key: str, value: bytes, ttl_s: float | None, tags: frozenset[str] = frozenset(), /) -> None:
+        """Keep `value` for `ttl_s` seconds, or for as long as there is room; `invalidate` finds it by its tags."""
         ...
 
     def delete(self, key: str, /) -> None: ...
+
+    def invalidate(self, tag: str, /) -> int:
+        """Delete every entry that was put with `tag`; return how many could still have been served."""
+        ...
 
     def clear(self) -> None:
         """Delete everything."""
@@ -48,11 +49,26 @@ class Store(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class RemoteStore(Store, Protocol):
+    """A store whose `get` waits for a network, so that an event loop needs another way."""
+
+    async def aget(self, key: str, /) -> tuple[bytes, float] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Get:
+    """Step: read a key."""
+
+    key: str
+
+
 class ExactCache:
     """Settings, store and single flight in one.
 
-    `ttl_s` None keeps entries until they are evicted. `wait_s` bounds the wait for an equal call under way; 0
-    turns single flight off. Safe to use from threads, from asyncio tasks of any loop, and after a fork.
+    `ttl_s` None keeps entries until they are evicted. `wait_s` bounds the wait for an equal call under way, in this
+    process or, where the store is shared, in another; 0 turns single flight off. Safe to use from threads, from
+    asyncio tasks of any loop, and after a fork.
     """
 
     def __init__(
@@ -75,6 +91,9 @@ class ExactCache:
         self.sampled = sampled
         self.require_tenant = require_tenant
         self._flights = Flights(wait_s=wait_s)
+        self._leases = Leases(store, wait_s=wait_s) if wait_s and isinstance(store, Claims) else None
+        # Asked once: looking a protocol up costs more than looking a key up.
+        self._remote = store if isinstance(store, RemoteStore) else None
 
     def key(self, request: Request, scope: str) -> str | Uncacheable:
         """Return the key of `request` under the policy `scope`, or why it has none.
@@ -94,21 +113,23 @@ class ExactCache:
     def lookup(self, key: str, thaw: Thaw | None = None) -> Hit | Lease:
         """Return the answer kept for `key`, or a lease to be closed by `remember`, whatever happens.
 
-        Waits up to `wait_s` for an equal call in this process, then goes alone. Raises what the store raises.
+        Waits up to `wait_s` for an equal call, here or in another process, then goes alone. Raises what the store
+        raises.
         """
-        thaw = thaw or thaw_reply
-        seat = self._hit_or_seat(key, thaw)
-        return self._landed(key, self._flights.wait(seat), thaw) if isinstance(seat, Seat) else seat
+        return run(self._looking(key, thaw or thaw_reply), self._perform)
 
     async def alookup(self, key: str, thaw: Thaw | None = None) -> Hit | Lease:
-        """Do as `lookup` does; only the wait differs, which does not block the loop."""
-        thaw = thaw or thaw_reply
-        seat = self._hit_or_seat(key, thaw)
-        return self._landed(key, await self._flights.wait_async(seat), thaw) if isinstance(seat, Seat) else seat
+        """Do as `lookup` does without blocking the event loop."""
+        return await arun(self._looking(key, thaw or thaw_reply), self._aperform)
 
     def peek(self, key: str, thaw: Thaw | None = None) -> Hit | None:
         """Return the answer kept for `key`, if any, without joining the queue for it."""
-        found = self._stored(key, thaw or thaw_reply)
+        found = run(self._stored(key, thaw or thaw_reply), self._perform)
+        return None if found is None else found[0]
+
+    async def apeek(self, key: str, thaw: Thaw | None = None) -> Hit | None:
+        """Do as `peek` does without blocking the event loop."""
+        found = await arun(self._stored(key, thaw or thaw_reply), self._aperform)
         return None if found is None else found[0]
 
     def remember(
@@ -118,8 +139,12 @@ class ExactCache:
         *,
         origin: str,
         freeze: Freeze | None = None,
+        tags: frozenset[str] = frozenset(),
+        at_most_s: float = math.inf,
     ) -> None:
-        """Close `lease`: keep `reply` and hand it to all who wait; with None, let one of them ask.
+        """Close `lease`: keep `reply` and hand it to all who wait; with None, let one of them ask. Waits for nothing.
+
+        It is kept for `ttl_s`, or `at_most_s` if that is shorter.
 
         A reply that is not `worth_keeping` is not kept and frees all waiters: theirs would hardly be better.
         Raises what the store or `freeze` raises, after freeing the waiters.
@@ -128,106 +153,125 @@ class ExactCache:
         if reply is None:
             if flight is not None:
                 self._flights.hand_over(flight)
+                self._let_go(flight)
             return
         value = None
         try:
             if worth_keeping(reply, tool_turns=self.tool_turns):
-                value = _envelope((freeze or freeze_reply)(reply), origin)
-                self._store.put(lease.key, value, self.ttl_s)
+                value = sealed((freeze or freeze_reply)(reply), origin)
+                for_s = min(math.inf if self.ttl_s is None else self.ttl_s, at_most_s)
+                self._store.put(lease.key, value, None if for_s == math.inf else for_s, tags)
         finally:
             # After the store: who comes now and finds no flight must find the value.
             if value is not None:
                 self._flights.land(lease.key, value)
             elif flight is not None:
                 self._flights.disperse(flight)
+            if flight is not None:
+                self._let_go(flight)
+
+    def invalidate(self, tag: str) -> int:
+        """Delete every answer that was kept with `tag`, whatever its tenant; return how many could have been served.
+
+        Raises what the store raises. An answer that is being asked for meanwhile is kept when it comes.
+        """
+        return self._store.invalidate(tag)
 
     def close(self) -> None:
-        """Free all waiters and close the store."""
+        """Free all waiters, here and in other processes, and close the store."""
         self._flights.close()
+        if self._leases is not None:
+            self._leases.close()
         self._store.close()
 
-    def _hit_or_seat(self, key: str, thaw: Thaw) -> Hit | Lease | Seat:
-        if found := self._stored(key, thaw):
+    # -- looking, said once for threads and event loops
+
+    def _looking(self, key: str, thaw: Thaw) -> Steps[Hit | Lease]:
+        if found := (yield from self._stored(key, thaw)):
             return found[0]
         flight = self._flights.board(key)
         if isinstance(flight, Seat):
-            return flight
+            started = time.monotonic()
+            landing = yield flight
+            return self._landed(key, landing, time.monotonic() - started, thaw)
         try:
             # The last leader may have landed between the look and the boarding.
-            found = self._stored(key, thaw)
+            found, waited = yield from self._led(flight, thaw)
         except BaseException:
             self._flights.hand_over(flight)
+            self._let_go(flight)
             raise
         if found is None:
-            return Lease(key, flight)
+            return Lease(key, flight, _waited(waited, "of another process, which brought no answer"))
         self._flights.land(key, found[1])
+        self._let_go(flight)
+        found[0].why = _waited(waited, "of another process")
         return found[0]
 
-    def _stored(self, key: str, thaw: Thaw) -> tuple[Hit, bytes] | None:
-        found = self._store.get(key)
-        if found is None:
-            return None
-        hit = _opened(*found, thaw)
+    def _led(self, flight: Flight, thaw: Thaw) -> Steps[tuple[tuple[Hit, bytes] | None, float]]:
+        """Look once more; where processes share the store, as soon as none of the others is asking."""
+        if self._leases is None:
+            return (yield from self._stored(flight.key, thaw)), 0.0
+        if flight.held is not None:
+            # Taken over from a leader of this process that was lost.
+            self._leases.keep(flight.held)
+            return (yield from self._stored(flight.key, thaw)), 0.0
+        answer, waited = yield from self._leases.take(flight.key)
+        if answer is None or isinstance(answer, Held):
+            flight.held = answer
+            return None, waited
+        return self._readable(flight.key, answer, thaw), waited
+
+    def _stored(self, key: str, thaw: Thaw) -> Steps[tuple[Hit, bytes] | None]:
+        found = yield _Get(key)
+        return None if found is None else self._readable(key, found, thaw)
+
+    def _readable(self, key: str, found: tuple[bytes, float], thaw: Thaw) -> tuple[Hit, bytes] | None:
+        hit = opened(*found, thaw)
         if hit is None:
             self._store.delete(key)
             return None
         return hit, found[0]
 
-    def _landed(self, key: str, landing: Landing, thaw: Thaw) -> Hit | Lease:
-        if isinstance(landing, bytes):
-            return _opened(landing, 0.0, thaw) or Lease(key)
-        return Lease(key, landing)
+    def _landed(self, key: str, landing: Landing, waited: float, thaw: Thaw) -> Hit | Lease:
+        if not isinstance(landing, bytes):
+            return Lease(key, landing, _waited(waited, "that brought no answer"))
+        hit = opened(landing, 0.0, thaw)
+        if hit is None:
+            return Lease(key)
+        hit.why = _waited(waited, "under way")
+        return hit
+
+    def _let_go(self, flight: Flight) -> None:
+        held, flight.held = flight.held, None
+        if held is not None and self._leases is not None:
+            self._leases.release(held)
+
+    def _perform(self, step: Any) -> Any:
+        if type(step) is _Get:
+            return self._store.get(step.key)
+        if type(step) is Seat:
+            return self._flights.wait(step)
+        if type(step) is Claim:
+            return step.store.claim(step.key, step.token, step.for_s)
+        assert type(step) is Pause
+        # The other process may be waiting for this very loop: whoever would stop one goes alone.
+        if runs_event_loop():
+            return False
+        time.sleep(step.seconds)
+        return True
+
+    async def _aperform(self, step: Any) -> Any:
+        if type(step) is _Get:
+            return self._store.get(step.key) if self._remote is None else await self._remote.aget(step.key)
+        if type(step) is Seat:
+            return await self._flights.wait_async(step)
+        if type(step) is Claim:
+            return await step.store.aclaim(step.key, step.token, step.for_s)
+        assert type(step) is Pause
+        await asyncio.sleep(step.seconds)
+        return True
 
 
-def worth_keeping(reply: Reply, *, tool_turns: bool = False) -> bool:
-    """Say whether `reply` is a whole answer: not empty, cut short or filtered, no tool calls uninvited."""
-    if reply.tool_calls or reply.finish == "tool_calls":
-        return tool_turns and reply.finish in (None, "stop", "tool_calls")
-    return reply.text != "" and reply.finish in (None, "stop")
-
-
-def freeze_reply(reply: Reply) -> dict[str, Any]:
-    """Turn the neutral part of `reply` into JSON; log-probabilities and the native message are left out."""
-    usage = reply.usage
-    return {
-        "text": reply.text,
-        "tool_calls": [[c.id, c.name, c.arguments] for c in reply.tool_calls],
-        "finish": reply.finish,
-        "usage": usage and {n: v for n, d in _USAGE_DEFAULTS.items() if (v := getattr(usage, n)) != d},
-        "usage_is_estimate": reply.usage_is_estimate,
-        "model": reply.model,
-    }
-
-
-def thaw_reply(frozen: Mapping[str, Any]) -> Reply:
-    """Turn what `freeze_reply` made into a reply of its own; raises for anything else."""
-    text, finish, usage, is_estimate = (frozen[name] for name in ("text", "finish", "usage", "usage_is_estimate"))
-    if not isinstance(text, str) or finish not in _FINISHES:
-        raise ValueError(f"text {text!r} or finish {finish!r} is not what was frozen")
-    return Reply(
-        text,
-        tool_calls=tuple(ToolCall(*call) for call in frozen["tool_calls"]),
-        finish=finish,
-        usage=None if usage is None else Usage(**{name: _tuples(value) for name, value in usage.items()}),
-        usage_is_estimate=is_estimate,
-        model=frozen["model"],
-    )
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
-
-
-def _envelope(frozen: Any, origin: str) -> bytes:
-    return json.dumps({"v": FORMAT, "origin": origin, "reply": frozen}, separators=(",", ":")).encode()
-
-
-def _opened(value: bytes, age_s: float, thaw: Thaw) -> Hit | None:
-    """Read an entry; None for one that is torn, foreign or of another version."""
-    try:
-        envelope = json.loads(value)
-        if envelope["v"] != FORMAT:
-            return None
-        return Hit(thaw(envelope["reply"]), age_s, str(envelope["origin"]))
-    except Exception:  # noqa: BLE001 - `thaw` is foreign code: whatever it raises, the entry is of no use
-        return None
+def _waited(seconds: float, for_what: str) -> str:
+    return f"waited {seconds:.1f} s for an equal call {for_what}" if seconds else ""

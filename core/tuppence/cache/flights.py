@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from tuppence.cache.forks import make_fork_safe
+from tuppence.cache.leases import Held
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +27,8 @@ class Flight:
     key: str
     started_s: float
     queue: deque[Future[Landing]] = field(default_factory=deque)
+    held: Held | None = None
+    """The lease that keeps other processes waiting meanwhile; it goes with the lead."""
 
 
 @dataclass(slots=True, eq=False)
@@ -60,15 +63,16 @@ class Flights:
                 self._open[key] = flight = Flight(key, now)
                 return flight
             if now - flight.started_s >= self._wait_s:
-                self._open[key] = flight = Flight(key, now, flight.queue)
-                return flight
+                self._open[key] = successor = Flight(key, now, flight.queue, flight.held)
+                flight.held = None
+                return successor
             future: Future[Landing] = Future()
             flight.queue.append(future)
             return Seat(future, flight.queue)
 
     def wait(self, seat: Seat) -> Landing:
         """Wait in a thread, unless it runs an event loop: the leader may be one of that loop's tasks."""
-        if _runs_event_loop():
+        if runs_event_loop():
             return self._leave(seat)
         try:
             return seat.future.result(self._wait_s)
@@ -108,7 +112,8 @@ class Flights:
             while flight.queue:
                 future = flight.queue.popleft()
                 if future.set_running_or_notify_cancel():
-                    successor = Flight(flight.key, self._clock(), flight.queue)
+                    successor = Flight(flight.key, self._clock(), flight.queue, flight.held)
+                    flight.held = None
                     self._open[flight.key] = successor
                     future.set_result(successor)
                     return
@@ -152,7 +157,8 @@ class Flights:
         self._open = {}
 
 
-def _runs_event_loop() -> bool:
+def runs_event_loop() -> bool:
+    """Say whether waiting in this thread would stop an event loop."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

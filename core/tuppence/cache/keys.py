@@ -40,7 +40,7 @@ def cache_key(
             f"the cache requires a tenant and the request has none (tags: {dict(request.tags)!r}): "
             "tag the call with tenant='...'"
         )
-    if not tool_turns and _is_tool_turn(request):
+    if not tool_turns and is_tool_turn(request):
         return Uncacheable("a tool-calling turn")
     if not sampled and (asked := _sampling(request.params)):
         return Uncacheable(f"sampled: {asked}")
@@ -50,7 +50,7 @@ def cache_key(
     return request.fingerprint(scope) if tenant is None else request.fingerprint(scope, tenant)
 
 
-def _is_tool_turn(request: Request) -> bool:
+def is_tool_turn(request: Request) -> bool:
     return bool(request.tools) or any(m.tool_calls or m.role == "tool" for m in request.messages)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tuppence.cli import estimate, prices, report, terminal
+from tuppence.cli import cache, estimate, prices, report, terminal
 from tuppence.errors import TuppenceError
 
 # What shells report for a program that a signal ended: 128 + SIGINT, 128 + SIGPIPE.
@@ -49,6 +49,7 @@ app = typer.Typer(
 app.command("report")(report.report)
 app.command("prices")(prices.prices)
 app.command("estimate")(estimate.estimate)
+app.add_typer(cache.app, name="cache")
 
 
 def _say_version(asked: bool) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from tuppence.clients.anthropic_marks import marked
 from tuppence.clients.dialect import INSTRUCTIONS, Json, Parts, applied, common_params, items_of, text_of
 from tuppence.clients.dialect import usage_in as usage_told
 from tuppence.clients.sdk import NotAnAnswer, dumped
@@ -43,6 +44,8 @@ class Messages:
         return Parts(tuple(messages), tuple(_tool(tool) for tool in body.get("tools") or ()), form.get("schema"))
 
     def edited(self, body: Json, edits: Edits) -> Json:
+        if edits.marks:
+            body = marked(body, edits.marks)
         if not edits.messages:
             return {**body, **edits.params}
         items = applied(_items(body), edits, write=lambda role, text: {"role": role, "content": text})

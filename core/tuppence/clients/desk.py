@@ -17,7 +17,7 @@ from tuppence.clients.openai_embeddings import Embeddings
 from tuppence.clients.openai_responses import Responses
 from tuppence.clients.sdk import Family, family_of, own_headers, plain, wants_raw
 from tuppence.clients.tiers import ClientTier, priced
-from tuppence.context import current_call_id, current_tags
+from tuppence.context import current_cache_tags, current_call_id, current_tags
 from tuppence.errors import RequestError
 from tuppence.policy import Policy
 from tuppence.prices import PriceBook
@@ -101,8 +101,8 @@ class Desk:
         if query := posting.options.get("params"):
             params["query"] = dict(query)
         return Request(
-            parts.messages, params, parts.tools, parts.schema, current_tags(), current_call_id(), streaming,
-            time.time(), body,
+            parts.messages, params, parts.tools, parts.schema, tags=current_tags(), cache_tags=current_cache_tags(),
+            call_id=current_call_id(), streaming=streaming, received_at=time.time(), native=body,
         )  # fmt: skip
 
     # -- what `model=` means

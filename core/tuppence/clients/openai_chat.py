@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tuppence.clients.dialect import NO_TOKENS, Json, Parts, applied, common_params, items_of, text_of, usage_in
+from tuppence.clients.openai_marks import marked_messages
 from tuppence.clients.sdk import NotAnAnswer, dumped
 from tuppence.request import Capability, Edits, Finish, Message, Reply, Request, Role, ToolCall
 
@@ -42,6 +43,8 @@ class ChatCompletions:
         )
 
     def edited(self, body: Json, edits: Edits) -> Json:
+        if edits.marks:
+            body = marked_messages(body, edits.marks)
         messages = applied(body["messages"], edits, write=_message) if edits.messages else body["messages"]
         return {**body, "messages": messages, **edits.params}
 

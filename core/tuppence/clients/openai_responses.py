@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tuppence.clients.dialect import INSTRUCTIONS, Json, Parts, applied, common_params, items_of, text_of, usage_in
+from tuppence.clients.openai_marks import marked_input
 from tuppence.clients.sdk import NotAnAnswer, dumped
 from tuppence.request import Capability, Edits, Finish, Message, Reply, Request, Role, ToolCall
 
@@ -41,6 +42,8 @@ class Responses:
         return Parts(messages, tuple(_tool(tool) for tool in body.get("tools") or ()), form.get("schema"))
 
     def edited(self, body: Json, edits: Edits) -> Json:
+        if edits.marks:
+            body = marked_input(body, edits.marks)
         if not edits.messages:
             return {**body, **edits.params}
         items = applied(_items(body), edits, write=lambda role, text: {"role": role, "content": text})

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 from tuppence import checks, routes
 from tuppence.cache import ExactCache, MemoryStore, SqliteStore
+from tuppence.cache.stores.redis import RedisStore
 from tuppence.checks.compose import Composable as ComposableCheck
 from tuppence.config.faults import did_you_mean, path
 from tuppence.config.references import imported
@@ -149,12 +150,21 @@ def misplaced_judge(loc: Loc, name: str, tiers: list[str]) -> Fault:
 
 
 def cache_of(settings: CacheSettings, folder: Path) -> ExactCache | None:
-    """Open the cache; a path is relative to the file's folder. Raises `CacheError` where it cannot be opened."""
+    """Open the cache; a path is relative to the file's folder. Raises `CacheError` where it cannot be opened, and
+    `ConfigError` for a setting that its store does not have.
+    """
     if settings.store == "off":
         return None
     room = _given(settings, "max_entries")
     if settings.store == "memory":
-        store: MemoryStore | SqliteStore = MemoryStore(**room)
+        store: MemoryStore | SqliteStore | RedisStore = MemoryStore(**room)
+    elif "://" in settings.store:
+        if room:
+            raise ConfigError(
+                f"cache.max_entries is {settings.max_entries}, but what Redis keeps is bounded by its own `maxmemory` "
+                "and eviction policy: leave max_entries out"
+            )
+        store = RedisStore(settings.store)
     else:
         store = SqliteStore(folder / Path(settings.store).expanduser(), **room)
     said = settings.model_fields_set - {"store", "max_entries"}

@@ -7,9 +7,17 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import NamedTuple
 
 from tuppence.cache.forks import make_fork_safe
 from tuppence.errors import ConfigError
+
+
+class _Kept(NamedTuple):
+    value: bytes
+    stored_at: float
+    expires_at: float
+    tags: frozenset[str]
 
 
 class MemoryStore:
@@ -31,7 +39,8 @@ class MemoryStore:
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._clock = clock
-        self._entries: OrderedDict[str, tuple[bytes, float, float]] = OrderedDict()
+        self._entries: OrderedDict[str, _Kept] = OrderedDict()
+        self._tagged: dict[str, set[str]] = {}
         self._bytes = 0
         self._lock = threading.RLock()
         make_fork_safe(self)
@@ -41,34 +50,52 @@ class MemoryStore:
             entry = self._entries.get(key)
             if entry is None:
                 return None
-            value, stored_at, expires_at = entry
             now = self._clock()
-            if now >= expires_at:
+            if now >= entry.expires_at:
                 self.delete(key)
                 return None
             self._entries.move_to_end(key)
-        return value, max(0.0, now - stored_at)
+        return entry.value, max(0.0, now - entry.stored_at)
 
-    def put(self, key: str, value: bytes, ttl_s: float | None) -> None:
+    def put(self, key: str, value: bytes, ttl_s: float | None, tags: frozenset[str] = frozenset()) -> None:
         now = self._clock()
         with self._lock:
             self.delete(key)
             if len(value) > self._max_bytes:
                 return
-            self._entries[key] = (value, now, math.inf if ttl_s is None else now + ttl_s)
+            self._entries[key] = _Kept(value, now, math.inf if ttl_s is None else now + ttl_s, tags)
             self._bytes += len(value)
+            for tag in tags:
+                self._tagged.setdefault(tag, set()).add(key)
             while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
-                self._bytes -= len(self._entries.popitem(last=False)[1][0])
+                self.delete(next(iter(self._entries)))
 
     def delete(self, key: str) -> None:
         with self._lock:
             entry = self._entries.pop(key, None)
-            if entry is not None:
-                self._bytes -= len(entry[0])
+            if entry is None:
+                return
+            self._bytes -= len(entry.value)
+            for tag in entry.tags:
+                keys = self._tagged[tag]
+                keys.discard(key)
+                if not keys:
+                    del self._tagged[tag]
+
+    def invalidate(self, tag: str) -> int:
+        """Delete every entry that was put with `tag`; return how many could still have been served."""
+        now = self._clock()
+        with self._lock:
+            keys = list(self._tagged.get(tag, ()))
+            alive = sum(now < self._entries[key].expires_at for key in keys)
+            for key in keys:
+                self.delete(key)
+        return alive
 
     def clear(self) -> None:
         with self._lock:
             self._entries.clear()
+            self._tagged.clear()
             self._bytes = 0
 
     def close(self) -> None:

@@ -6,22 +6,18 @@ an open connection across a fork (SQLite's file locks would be lost with it).
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
-import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from tuppence.cache.forks import make_fork_safe
+from tuppence.cache.stores.sqlite_file import BUSY_S, SharedConnection, connect, create, transaction
+from tuppence.cache.stores.tags import hashed_tag
 from tuppence.cache.stores.write_behind import Batch, Change, WriteBehind
-from tuppence.errors import CacheError, ConfigError
-
-BUSY_S = 0.25
-"""Longest wait for a lock held by another process."""
-OPEN_WITHIN_S = 5.0
-"""Opening is worth a longer wait: processes that start together all want to switch a new file to WAL."""
+from tuppence.errors import ConfigError
 
 # The version is in the name, so that another version, or the ledger, may live in the same file.
 SCHEMA = """
@@ -31,13 +27,33 @@ CREATE TABLE IF NOT EXISTS replies_v1 (
 );
 CREATE INDEX IF NOT EXISTS replies_v1_by_use ON replies_v1 (used_at);
 CREATE INDEX IF NOT EXISTS replies_v1_by_expiry ON replies_v1 (expires_at) WHERE expires_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS reply_tags_v1 (tag TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (tag, key)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS reply_tags_v1_by_key ON reply_tags_v1 (key);
+CREATE TRIGGER IF NOT EXISTS reply_tags_v1_go AFTER DELETE ON replies_v1
+    BEGIN DELETE FROM reply_tags_v1 WHERE key = old.key; END;
+CREATE TABLE IF NOT EXISTS reply_leases_v1 (
+    key TEXT PRIMARY KEY, token TEXT NOT NULL, expires_at REAL NOT NULL
+) WITHOUT ROWID;
 """
 READ = "SELECT value, stored_at, expires_at FROM replies_v1 WHERE key = ?"
 WRITE = "REPLACE INTO replies_v1 (key, value, stored_at, expires_at, used_at) VALUES (?, ?, ?, ?, ?)"
 DELETE = "DELETE FROM replies_v1 WHERE key = ?"
 TOUCH = "UPDATE replies_v1 SET used_at = max(used_at, ?) WHERE key = ?"
 EXPIRE = "DELETE FROM replies_v1 WHERE expires_at <= ?"
+UNTAG = "DELETE FROM reply_tags_v1 WHERE key = ?"
+TAG = "REPLACE INTO reply_tags_v1 (tag, key) VALUES (?, ?)"
+INVALIDATE = """
+DELETE FROM replies_v1
+WHERE key IN (SELECT key FROM reply_tags_v1 WHERE tag = ?) AND (expires_at IS NULL OR expires_at > ?)
+"""
 ERASE = "DELETE FROM replies_v1"
+CLAIM = """
+INSERT INTO reply_leases_v1 (key, token, expires_at) VALUES (?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET token = excluded.token, expires_at = excluded.expires_at WHERE expires_at <= ?
+"""
+EXTEND = "UPDATE reply_leases_v1 SET expires_at = ? WHERE key = ? AND token = ?"
+RELEASE = "DELETE FROM reply_leases_v1 WHERE key = ? AND token = ?"
+FORGET = "DELETE FROM reply_leases_v1 WHERE expires_at <= ?"
 COUNT = "SELECT count(*) FROM replies_v1"
 EVICT = "DELETE FROM replies_v1 WHERE rowid IN (SELECT rowid FROM replies_v1 ORDER BY used_at, rowid LIMIT ?)"
 
@@ -63,15 +79,17 @@ class SqliteStore:
             raise ConfigError(f"max_entries is {max_entries}: it must be 1 or more")
         self._clock = clock
         file = Path(path).absolute()
-        _create(file)
+        create(file, SCHEMA)
         self._rows = _Rows(file, max_entries, clock)
         self._changes = WriteBehind(self._rows.commit, self._rows.release)
-        self._reader = _Reader(file)
+        self._reader = SharedConnection(file)
+        # One of its own for what waits for other processes' locks: a lookup does not wait behind it.
+        self._writer = SharedConnection(file)
         # Also at the interpreter's exit, for programs that never close.
-        self._close = weakref.finalize(self, _close, self._changes, self._reader)
+        self._close = weakref.finalize(self, _close, self._changes, self._reader, self._writer)
 
     def get(self, key: str) -> tuple[bytes, float] | None:
-        change = self._changes.peek(key) or self._reader.read(key)
+        change = self._changes.peek(key) or self._reader.run(lambda rows: _read(rows, key))
         if change is None or change.value is None:
             return None
         now = self._clock()
@@ -80,12 +98,54 @@ class SqliteStore:
         self._changes.touch(key, now)
         return change.value, max(0.0, now - change.stored_at)
 
-    def put(self, key: str, value: bytes, ttl_s: float | None) -> None:
+    def put(self, key: str, value: bytes, ttl_s: float | None, tags: frozenset[str] = frozenset()) -> None:
         now = self._clock()
-        self._changes.add(key, Change(value, now, None if ttl_s is None else now + ttl_s))
+        self._changes.add(key, Change(value, now, None if ttl_s is None else now + ttl_s, tags))
 
     def delete(self, key: str) -> None:
         self._changes.add(key, Change(None, self._clock(), None))
+
+    def invalidate(self, tag: str) -> int:
+        """Delete every entry that was put with `tag`, by any process; return how many could still have been served.
+
+        Raises `sqlite3.Error` where the file cannot be written.
+        """
+        self.flush()
+        now = self._clock()
+        return self._writer.run(lambda rows: rows.execute(INVALIDATE, (hashed_tag(tag), now)).rowcount)
+
+    def claim(self, key: str, token: str, for_s: float) -> tuple[bytes, float] | bool:
+        """Return the value of `key`, or whether the lease to answer for it is now `token`'s."""
+        if found := self.get(key):
+            return found
+        now = self._clock()
+        try:
+            claimed = self._writer.run(lambda rows: rows.execute(CLAIM, (key, token, now + for_s, now)).rowcount) > 0
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                # A file too busy to say who leads: asking twice costs less than the answer unkept.
+                return True
+            raise
+        # The last holder may have answered between the look and the claim.
+        if claimed and (found := self.get(key)):
+            self.release([(key, token)])
+            return found
+        return claimed
+
+    async def aclaim(self, key: str, token: str, for_s: float) -> tuple[bytes, float] | bool:
+        """Do as `claim` does, on a thread: it may wait for the file's lock."""
+        return await asyncio.to_thread(self.claim, key, token, for_s)
+
+    def extend(self, leases: Sequence[tuple[str, str]], for_s: float) -> None:
+        """Have leases, by key and token, last for another `for_s` seconds; those lost meanwhile stay lost."""
+        until = self._clock() + for_s
+        self._writer.run(lambda rows: _at_once(rows, EXTEND, [(until, *lease) for lease in leases]))
+
+    def release(self, leases: Sequence[tuple[str, str]]) -> None:
+        """Give leases up, by key and token, and forget those that ran out."""
+        now = self._clock()
+        self._writer.run(lambda rows: _at_once(rows, RELEASE, leases))
+        self._writer.run(lambda rows: rows.execute(FORGET, (now,)))
 
     def clear(self) -> None:
         """Delete every entry, those of other processes too; raises `sqlite3.Error` where that fails."""
@@ -100,49 +160,20 @@ class SqliteStore:
         self._close()
 
 
-def _close(changes: WriteBehind, reader: _Reader) -> None:
+def _close(changes: WriteBehind, *connections: SharedConnection) -> None:
     changes.close()
-    reader.close()
+    for connection in connections:
+        connection.close()
 
 
-class _Reader:
-    """The connection that all threads read by, one at a time: a read is shorter than opening one a thread."""
+def _read(rows: sqlite3.Connection, key: str) -> Change | None:
+    row = rows.execute(READ, (key,)).fetchone()
+    return None if row is None else Change(*row)
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
-        self._closed = False
-        make_fork_safe(self)
 
-    def read(self, key: str) -> Change | None:
-        with self._lock:
-            if self._closed:
-                raise sqlite3.ProgrammingError("the store is closed")
-            if self._connection is None:
-                self._connection = _connect(self._path, BUSY_S)
-            row = self._connection.execute(READ, (key,)).fetchone()
-        return None if row is None else Change(*row)
-
-    def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            self._release()
-
-    def _release(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def before_fork(self) -> None:
-        self._lock.acquire()
-        self._release()
-
-    def after_fork_in_parent(self) -> None:
-        self._lock.release()
-
-    def after_fork_in_child(self) -> None:
-        self._lock = threading.RLock()
+def _at_once(rows: sqlite3.Connection, statement: str, values: Iterable[tuple[object, ...]]) -> None:
+    with transaction(rows):
+        rows.executemany(statement, values)
 
 
 class _Rows:
@@ -160,15 +191,8 @@ class _Rows:
     def commit(self, batch: Batch) -> None:
         """Apply a whole batch, or raise `sqlite3.Error` and apply nothing."""
         rows = self._opened()
-        rows.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(rows):
             self._apply(rows, batch)
-            rows.execute("COMMIT")
-        except BaseException:
-            # Some failures (a full disk) have ended the transaction already.
-            if rows.in_transaction:
-                rows.execute("ROLLBACK")
-            raise
 
     def erase(self) -> None:
         self._opened().execute(ERASE)
@@ -180,12 +204,16 @@ class _Rows:
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = _connect(self._path, BUSY_S)
+            self._connection = connect(self._path, BUSY_S)
         return self._connection
 
     def _apply(self, rows: sqlite3.Connection, batch: Batch) -> None:
-        kept = [(key, *change, change.stored_at) for key, change in batch.changes.items() if change.value is not None]
+        kept = [
+            (key, *change[:3], change.stored_at) for key, change in batch.changes.items() if change.value is not None
+        ]
         rows.executemany(WRITE, kept)
+        rows.executemany(UNTAG, [(key,) for key in batch.changes])
+        rows.executemany(TAG, [(hashed_tag(tag), key) for key, change in batch.changes.items() for tag in change.tags])
         rows.executemany(DELETE, [(key,) for key, change in batch.changes.items() if change.value is None])
         rows.executemany(TOUCH, [(at, key) for key, at in batch.touched.items()])
         self._added += len(kept)
@@ -198,42 +226,3 @@ class _Rows:
         (entries,) = rows.execute(COUNT).fetchone()
         if entries > self._max_entries:
             rows.execute(EVICT, (entries - self._max_entries + self._slack,))
-
-
-def _connect(path: Path, busy_s: float) -> sqlite3.Connection:
-    # Any thread may use a connection; the locks here and in `WriteBehind` make it one at a time.
-    rows = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
-    # No fsync at a commit: a power cut may lose the last ones, but tears none; a kill -9 loses none.
-    rows.execute("PRAGMA synchronous = NORMAL")
-    return rows
-
-
-def _create(path: Path) -> None:
-    """Make the file with its tables; prompts' answers are for the owner's eyes only."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        rows = _connect(path, OPEN_WITHIN_S)
-        try:
-            mode = _switch_to_wal(rows)
-            rows.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
-        finally:
-            rows.close()
-    except (OSError, sqlite3.Error) as error:
-        raise CacheError(
-            f"cannot open the cache file {path}: {error}; name a writable SQLite file or a new one"
-        ) from error
-    if mode != "wal":
-        raise CacheError(f"{path} cannot be shared by processes (journal mode {mode!r}): put it on a local disk")
-
-
-def _switch_to_wal(rows: sqlite3.Connection) -> str:
-    # SQLite does not wait for this one lock, whatever the busy timeout.
-    give_up_at = time.monotonic() + OPEN_WITHIN_S
-    while True:
-        try:
-            return str(rows.execute("PRAGMA journal_mode = WAL").fetchone()[0])
-        except sqlite3.OperationalError:
-            if time.monotonic() > give_up_at:
-                raise
-            time.sleep(0.005)

@@ -1,13 +1,14 @@
-"""The writing half of the SQLite store: changes wait here, readable at once, for a thread to commit them.
+"""The writing half of stores outside this process: changes wait here, readable at once, for a thread to commit them.
 
-It must never make the caller of `put` wait for the disk, and never hold more than `MAX_PENDING` changes when
-the disk is gone.
+It must never make the caller of `put` wait for a disk or a network, and never hold more than `MAX_PENDING`
+changes when that is gone.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -28,23 +29,34 @@ class Change(NamedTuple):
     value: bytes | None
     stored_at: float
     expires_at: float | None
+    tags: frozenset[str] = frozenset()
 
 
 class Batch(NamedTuple):
     changes: dict[str, Change]
     touched: dict[str, float]
+    """When each key was last used since the last batch, or since its change in this one."""
+    times: Counter[str]
+    """How often, likewise."""
 
 
 class WriteBehind:
     """A queue of changes by key, and the thread that hands them to `commit`.
 
-    `commit` is called by one thread at a time and either applies a whole batch or raises `sqlite3.Error`;
-    `release` closes what it opened.
+    `commit` is called by one thread at a time and either applies a whole batch or raises `broken`, after which the
+    batch is tried again; `release` closes what it opened.
     """
 
-    def __init__(self, commit: Callable[[Batch], None], release: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        commit: Callable[[Batch], None],
+        release: Callable[[], None],
+        *,
+        broken: type[Exception] = sqlite3.Error,
+    ) -> None:
         self._commit = commit
         self._release = release
+        self._broken = broken
         self._begin()
         make_fork_safe(self)
 
@@ -53,11 +65,15 @@ class WriteBehind:
         self._wake = threading.Condition(threading.RLock())
         self._pending: dict[str, Change] = {}
         self._in_commit: dict[str, Change] = {}
-        self._touched: dict[str, float] = {}
-        self._fault: sqlite3.Error | None = None
+        self._forget_uses()
+        self._fault: Exception | None = None
         self._failing = False
         self._thread: threading.Thread | None = None
         self._closed = False
+
+    def _forget_uses(self) -> None:
+        self._touched: dict[str, float] = {}
+        self._times: Counter[str] = Counter()
 
     def peek(self, key: str) -> Change | None:
         """Return the change of `key` that is not committed yet."""
@@ -65,12 +81,15 @@ class WriteBehind:
             return self._pending.get(key) or self._in_commit.get(key)
 
     def add(self, key: str, change: Change) -> None:
-        """Queue a change; raises, once, the `sqlite3.Error` of a commit that failed meanwhile."""
+        """Queue a change; raises, once, the error of a commit that failed meanwhile."""
         with self._wake:
             if self._closed:
                 raise sqlite3.ProgrammingError("the store is closed")
             self._pending.pop(key, None)
             self._pending[key] = change
+            # They were uses of what is replaced now.
+            self._touched.pop(key, None)
+            self._times.pop(key, None)
             self._trim()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="tuppence-cache", daemon=True)
@@ -84,34 +103,43 @@ class WriteBehind:
         """Note a use; it is written with the next batch."""
         with self._wake:
             self._touched[key] = at
+            self._times[key] += 1
             if len(self._touched) == MAX_TOUCHED:
                 self._wake.notify_all()
 
     def flush(self) -> None:
-        """Commit all that is queued; where that fails, keep it queued and raise `sqlite3.Error`."""
+        """Commit all that is queued; where that fails, keep it queued and raise `broken`."""
         with self._committing:
             with self._wake:
-                batch = Batch(self._pending, self._touched)
-                self._in_commit, self._pending, self._touched = self._pending, {}, {}
+                batch = Batch(self._pending, self._touched, self._times)
+                self._in_commit, self._pending = self._pending, {}
+                self._forget_uses()
             if not batch.changes and not batch.touched:
                 return
             try:
                 self._commit(batch)
                 self._failing = False
-            except sqlite3.Error:
+            except self._broken:
                 with self._wake:
-                    self._pending = batch.changes | self._pending
-                    self._trim()
                     self._failing = True
+                    self._restore(batch)
                 raise
             finally:
                 self._in_commit = {}
+
+    def _restore(self, batch: Batch) -> None:
+        replaced = self._pending.keys() & batch.touched.keys()
+        self._touched = {key: at for key, at in batch.touched.items() if key not in replaced} | self._touched
+        self._times += Counter({key: times for key, times in batch.times.items() if key not in replaced})
+        self._pending = batch.changes | self._pending
+        self._trim()
 
     def clear(self, erase: Callable[[], None]) -> None:
         """Give up what is queued, then `erase` what was committed; nothing is committed in between."""
         with self._committing:
             with self._wake:
-                self._pending, self._touched = {}, {}
+                self._pending = {}
+                self._forget_uses()
             erase()
 
     def close(self) -> None:
@@ -127,14 +155,15 @@ class WriteBehind:
             thread.join(CLOSE_WITHIN_S)
 
     def _trim(self) -> None:
-        while len(self._pending) > MAX_PENDING:
+        # While commits succeed, whoever adds faster than they do loses nothing.
+        while self._failing and len(self._pending) > MAX_PENDING:
             del self._pending[next(iter(self._pending))]
 
     def _run(self) -> None:
         while self._awaits_work():
             try:
                 self.flush()
-            except sqlite3.Error as error:
+            except self._broken as error:
                 self._fault = error
         self._finish()
 
@@ -149,7 +178,7 @@ class WriteBehind:
     def _finish(self) -> None:
         try:
             self.flush()
-        except sqlite3.Error as error:
+        except self._broken as error:
             self._fault = error
         finally:
             self._release()
