@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable
+from itertools import islice
 from typing import NamedTuple
 
 from tuppence.cache.forks import make_fork_safe
@@ -156,8 +157,10 @@ class WriteBehind:
 
     def _trim(self) -> None:
         # While commits succeed, whoever adds faster than they do loses nothing.
-        while self._failing and len(self._pending) > MAX_PENDING:
-            del self._pending[next(iter(self._pending))]
+        if self._failing and len(self._pending) > MAX_PENDING:
+            # At once: looking for a dict's first key again and again passes over all that went before.
+            for key in list(islice(self._pending, len(self._pending) - MAX_PENDING)):
+                del self._pending[key]
 
     def _run(self) -> None:
         while self._awaits_work():
