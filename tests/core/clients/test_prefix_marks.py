@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from inspect import signature
 from itertools import pairwise
 from typing import Any
 
@@ -208,11 +209,17 @@ def test_marks_become_breakpoints_and_nothing_else_is_written(
 def test_what_cannot_carry_a_breakpoint_is_sent_as_it_was(
     server: ProviderServer, openai_client: openai.OpenAI, wrapped: Wrapped
 ) -> None:
-    """Tools have no such field; and a caller's own options stay."""
+    """Tools have no such field."""
     tools: Any = [{"type": "function", "function": {"name": "look", "parameters": {}}}]
     edits = Edits(marks=(Mark("tools", "30m"), Mark(7, "30m")))
     ask_gpt(edited(wrapped, openai_client, edits, "gpt-6-sol"), tools=tools)
     assert "prompt_cache_options" not in sent(server) and sent(server)["tools"] == tools
+
+
+def test_a_callers_own_options_stay(server: ProviderServer, openai_client: openai.OpenAI, wrapped: Wrapped) -> None:
+    """Who marks a request gets none of our marks."""
+    if "prompt_cache_options" not in signature(openai_client.chat.completions.create).parameters:
+        pytest.skip("this version of the SDK knows no breakpoints")
     own = edited(wrapped, openai_client, Edits(marks=(Mark(0, "30m"),)), "gpt-6-sol")
     ask_gpt(own, prompt_cache_options={"mode": "implicit"})
     assert sent(server)["prompt_cache_options"] == {"mode": "implicit"}
