@@ -5,12 +5,14 @@ differences forbid one answer for both is said on each, what the others weigh is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from tuppence.cache.amounts import Amount
+from tuppence.cache.places import DIRECTED, exchanged, redirected
 from tuppence.cache.reading import Reading
-from tuppence.cache.word_lists import Tongue, WordLists, known_words, word_lists
+from tuppence.cache.slips import pair_up
+from tuppence.cache.word_lists import Tongue, WordLists, word_lists
 
 _STRICT = frozenset(
     {"who", "when", "where", "why", "how many", "how much", "how long", "how often", "how far", "how old", "how tall"}
@@ -34,10 +36,6 @@ _FAMILY = {
 }  # fmt: skip
 """Units of one family stand for one another in a question, and exclude one another."""
 _PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "anti", "de", "ab")
-_DIRECTED = frozenset({frozenset({"to", "from"}), frozenset({"for", "against"})})
-"""Prepositions that turn a question round when they lead to the same word; elsewhere they are mere grammar."""
-_SLIP_CHARS = 6
-"""Shorter words have too many neighbours one letter away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,49 +71,66 @@ class Comparison:
         return self.differences[0] if self.differences and self.differences[0].decisive else None
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Which words two questions share."""
+
+    more_first: set[str]
+    """All words that the first has more often."""
+    more_second: set[str]
+    only_first: set[str]
+    """Words with a meaning that only the first has, after slips and synonyms."""
+    only_second: set[str]
+    shared: set[str]
+
+
 def compare(first: Reading, second: Reading) -> Comparison:
     """Tell what differs between two questions; symmetric but for the order in which the words name the sides."""
     if first.text == second.text:
         return Comparison((), 0, 0, len(first.content_set), 0.0)
     lists = word_lists()
-    tongue = lists.tongue(first.language)
-    found: list[Difference] = []
+    words = _words(first, second)
+    found = [
+        *_scripts(first, second),
+        *_amounts(first.amounts, second.amounts),
+        *_sets("date", first.moments, second.moments),
+        *_opposites(first, second, words, lists.tongue(first.language or second.language)),
+        *_units(first, second, words, lists),
+        *_negation(first, second, words, lists),
+        *_quantifiers(first, second, lists),
+        *_asked(first, second),
+        *_tense(first, second),
+        *_names(first, second, words),
+        *_places(first, second, words),
+        *_signs(first, second),
+        *_other_words(first, second, words),
+    ]
+    found.sort(key=lambda difference: not difference.decisive)
+    return Comparison(
+        tuple(found), len(words.only_first), len(words.only_second), len(words.shared), _grammar(first, second, words)
+    )
+
+
+def _words(first: Reading, second: Reading) -> _Words:
     more_first, more_second = _surplus(first.words, second.words), _surplus(second.words, first.words)
     shared = set(first.content_set & second.content_set)
     only_first, only_second = set(first.content_set - shared), set(second.content_set - shared)
     # Said once more is nothing new, unless the other side says another word in its place.
-    only_first, only_second = (
-        only_first | (more_first & shared if only_second else set()),
-        only_second | (more_second & shared if only_first else set()),
-    )
-    _pair_up(first, second, only_first, only_second)
-    found += _scripts(first, second)
-    found += _amounts(first.amounts, second.amounts)
-    found += _sets("date", first.moments, second.moments)
-    found += _opposites(more_first, more_second, tongue)
-    found += _units(first, second, only_first, only_second, lists)
-    found += _negation(first, second, only_first, only_second, lists)
-    found += _quantifiers(first, second, lists)
-    found += _asked(first, second)
-    found += _names(first, second, only_first, only_second)
-    found += _directions(first, second, shared)
-    swapped = _swap(first, second, shared)
-    if swapped:
-        found.append(swapped)
-    if first.signs != second.signs:
-        found.append(Difference("sign", f"{first.signs or 'none'} against {second.signs or 'none'}"))
-    if not (first.listed and second.listed) and (only_first or only_second):
-        found.append(Difference("words", _sides(_shown(first, only_first), _shown(second, only_second))))
-    found.sort(key=lambda difference: not difference.decisive)
-    if (only_first or only_second) and not (found and found[0].decisive):
-        found.append(Difference("words", _sides(_shown(first, only_first), _shown(second, only_second)), False))
-    grammar = _grammar(first, second, more_first, more_second)
-    return Comparison(tuple(found), len(only_first), len(only_second), len(shared), grammar)
+    again_first = more_first & shared if only_second else set()
+    again_second = more_second & shared if only_first else set()
+    only_first |= again_first
+    only_second |= again_second
+    # In one order, so that it does not matter which question is asked about which.
+    if first.text <= second.text:
+        pair_up(first, second, only_first, only_second)
+    else:
+        pair_up(second, first, only_second, only_first)
+    return _Words(more_first, more_second, only_first, only_second, shared)
 
 
-def _grammar(first: Reading, second: Reading, more_first: set[str], more_second: set[str]) -> float:
+def _grammar(first: Reading, second: Reading, words: _Words) -> float:
     small = len(first.words) + len(second.words) - len(first.content_set) - len(second.content_set)
-    odd = len(more_first - first.content_set) + len(more_second - second.content_set)
+    odd = len(words.more_first - first.content_set) + len(words.more_second - second.content_set)
     return odd / small if small else 0.0
 
 
@@ -123,13 +138,9 @@ def _surplus(mine: Mapping[str, int], theirs: Mapping[str, int]) -> set[str]:
     return {word for word, times in mine.items() if times > theirs.get(word, 0)}
 
 
-def _order(reading: Reading, shared: set[str]) -> list[str]:
-    return [word for word in dict.fromkeys(reading.content) if word in shared]
-
-
-def _shown(reading: Reading, words: Iterable[str]) -> list[str]:
-    chosen = set(words)
-    return [reading.shown.get(word, word) for word in dict.fromkeys(reading.content) if word in chosen]
+def _shown(reading: Reading, words: Collection[str]) -> list[str]:
+    """Return `words` as they were written, in the order of the question."""
+    return [written for word, written in reading.shown.items() if word in words]
 
 
 def _sides(first: Iterable[str], second: Iterable[str]) -> str:
@@ -137,48 +148,6 @@ def _sides(first: Iterable[str], second: Iterable[str]) -> str:
     if not sides[1] or not sides[0]:
         return f"{sides[0] or sides[1]} in one only"
     return f"{sides[0]} against {sides[1]}"
-
-
-def _pair_up(first: Reading, second: Reading, only_first: set[str], only_second: set[str]) -> None:
-    """Drop what is the same word after all: slips of the pen, words written apart, acronyms spelled out."""
-    for mine, theirs in ((only_first, only_second), (only_second, only_first)):
-        other = second if mine is only_first else first
-        own = first if mine is only_first else second
-        for word in tuple(mine):
-            if word not in mine:
-                continue
-            if match := next((w for w in theirs if _is_slip(word, w)), None):
-                mine.discard(word)
-                theirs.discard(match)
-            elif word in own.acronyms and len(word) > 1 and (at := other.initials.find(word)) >= 0:
-                mine.discard(word)
-                theirs.difference_update(other.ordered[at : at + len(word)])
-            elif len(word) >= 6 and (parts := next((p for p in _halves(word) if theirs.issuperset(p)), None)):
-                mine.discard(word)
-                theirs.difference_update(parts)
-
-
-def _halves(word: str) -> Iterable[tuple[str, str]]:
-    return ((word[:i], word[i:]) for i in range(3, len(word) - 2))
-
-
-def _is_slip(a: str, b: str) -> bool:
-    """Tell whether one of two words is the other misspelt by one letter, rather than another word.
-
-    Of the two one must be a known word; of two unknown ones only letters that changed places or came twice are a slip.
-    """
-    if min(len(a), len(b)) < _SLIP_CHARS or abs(len(a) - len(b)) > 1 or a[0] != b[0]:
-        return False
-    start = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-    known = known_words()
-    if len(a) == len(b):
-        if a[start : start + 2] == b[start : start + 2][::-1] and a[start + 2 :] == b[start + 2 :]:
-            return not (a in known and b in known)
-        return a[start + 1 :] == b[start + 1 :] and (a in known) != (b in known)
-    short, long = (a, b) if len(a) < len(b) else (b, a)
-    if short[start:] != long[start + 1 :]:
-        return False
-    return (a in known) != (b in known) or (long[start] == long[start - 1] and not (a in known and b in known))
 
 
 def _scripts(first: Reading, second: Reading) -> list[Difference]:
@@ -211,44 +180,38 @@ def _sets(kind: str, first: frozenset[str], second: frozenset[str]) -> list[Diff
     return [Difference(kind, _sides(sorted(first - second), sorted(second - first)))]
 
 
-def _opposites(mine: set[str], theirs: set[str], tongue: Tongue) -> list[Difference]:
-    if not mine or not theirs:
+def _opposites(first: Reading, second: Reading, words: _Words, tongue: Tongue) -> list[Difference]:
+    if not words.more_first or not words.more_second:
         return []
-    groups: dict[int, str] = {}
-    for word in mine:
+    groups = {group: word for word in sorted(words.more_first) for group in tongue.opposites.get(word, ())}
+    for word in sorted(words.more_second):
         for group in tongue.opposites.get(word, ()):
-            groups[group] = word
-    for word in theirs:
-        for group in tongue.opposites.get(word, ()):
-            if group in groups and frozenset({groups[group], word}) not in _DIRECTED:
-                return [Difference("opposite", f"{groups[group]} against {word}")]
+            opposite = groups.get(group, word)
+            if opposite != word and frozenset({opposite, word}) not in DIRECTED:
+                return [Difference("opposite", _sides(_shown(first, {opposite}), _shown(second, {word})))]
     return []
 
 
-def _units(
-    first: Reading, second: Reading, only_first: set[str], only_second: set[str], lists: WordLists
-) -> list[Difference]:
-    for word in only_first:
-        kind = lists.units.get(word, ("",))[0]
-        for other in only_second if kind else ():
-            other_kind = lists.units.get(other, ("",))[0]
+def _units(first: Reading, second: Reading, words: _Words, lists: WordLists) -> list[Difference]:
+    for word in sorted(words.only_first):
+        kind = lists.unit_kinds.get(word, "")
+        for other in sorted(words.only_second) if kind else ():
+            other_kind = lists.unit_kinds.get(other, "")
             if other_kind and _FAMILY.get(kind, kind) == _FAMILY.get(other_kind, other_kind):
-                return [Difference("unit", _sides(_shown(first, [word]), _shown(second, [other])))]
+                return [Difference("unit", _sides(_shown(first, {word}), _shown(second, {other})))]
     return []
 
 
-def _negation(
-    first: Reading, second: Reading, only_first: set[str], only_second: set[str], lists: WordLists
-) -> list[Difference]:
+def _negation(first: Reading, second: Reading, words: _Words, lists: WordLists) -> list[Difference]:
     if (first.negations - second.negations) % 2:
         return [Difference("negation", "in one only")]
-    reversed_first, reversed_second = only_first & lists.reversers, only_second & lists.reversers
-    if bool(reversed_first) != bool(reversed_second) and not (first.content_set & second.content_set & lists.reversers):
-        return [Difference("negation", _sides(_shown(first, reversed_first), _shown(second, reversed_second)))]
-    for mine, theirs in ((only_first, second), (only_second, first)):
-        for word in mine:
-            if base := _unprefixed(word, theirs.words, lists):
-                return [Difference("negation", f"{word} against {base}")]
+    mine, theirs = words.only_first & lists.reversers, words.only_second & lists.reversers
+    if bool(mine) != bool(theirs) and not words.shared & lists.reversers:
+        return [Difference("negation", _sides(_shown(first, mine), _shown(second, theirs)))]
+    for only, reading, other in ((words.only_first, first, second), (words.only_second, second, first)):
+        for word in sorted(only):
+            if base := _unprefixed(word, other.words, lists):
+                return [Difference("negation", _sides(_shown(reading, {word}), _shown(other, {base})))]
     return []
 
 
@@ -276,43 +239,44 @@ def _asked(first: Reading, second: Reading) -> list[Difference]:
     return [Difference("question", f"{a} against {b}", strict)]
 
 
-def _names(first: Reading, second: Reading, only_first: set[str], only_second: set[str]) -> list[Difference]:
-    mine, theirs = first.names & only_first, second.names & only_second
+def _tense(first: Reading, second: Reading) -> list[Difference]:
+    """Tell apart who is and who was, what did and what will: of other questions the tense is mostly manners."""
+    turned = (first.past, first.future, second.past, second.future) in (
+        (True, False, False, True),
+        (False, True, True, False),
+    )
+    if turned or (first.asks == second.asks == "who" and first.past != second.past):
+        return [Difference("tense", "past in one only")]
+    return []
+
+
+def _names(first: Reading, second: Reading, words: _Words) -> list[Difference]:
+    mine, theirs = first.names & words.only_first, second.names & words.only_second
     if mine or theirs:
         return [Difference("name", _sides(_shown(first, mine), _shown(second, theirs)))]
     return []
 
 
-def _directions(first: Reading, second: Reading, shared: set[str]) -> list[Difference]:
-    for word in shared:
-        a, b = first.markers[word], second.markers[word]
-        if a != b and frozenset({a, b}) in _DIRECTED:
-            return [Difference("direction", f"{a} {word} against {b} {word}")]
-    return []
+def _signs(first: Reading, second: Reading) -> list[Difference]:
+    if first.signs == second.signs:
+        return []
+    return [Difference("sign", f"{first.signs or 'none'} against {second.signs or 'none'}")]
 
 
-def _describes(reading: Reading, word: str, other: str) -> bool:
-    """Tell whether one of two words stands right before the other, as in "the sandy beach"."""
-    a, b = sorted((reading.ordered.index(word), reading.ordered.index(other)))
-    return b - a == 1
+def _other_words(first: Reading, second: Reading, words: _Words) -> list[Difference]:
+    """Name the words without a counterpart; decisive where no list says which of them matter."""
+    if not words.only_first and not words.only_second:
+        return []
+    sides = _sides(_shown(first, words.only_first), _shown(second, words.only_second))
+    return [Difference("words", sides, not (first.listed and second.listed))]
 
 
-def _swap(first: Reading, second: Reading, shared: set[str]) -> Difference | None:
-    """Find two words that have changed places: each stands where, by its preposition, the other stood."""
-    markers: tuple[Mapping[str, str], Mapping[str, str]] = (first.markers, second.markers)
-    moved = [word for word in shared if markers[0][word] != markers[1][word]]
-    for i, word in enumerate(moved):
-        for other in moved[i + 1 :]:
-            exchanged = markers[0][word] == markers[1][other] and markers[1][word] == markers[0][other]
-            if exchanged and not (_describes(first, word, other) or _describes(second, word, other)):
-                return Difference("order", f"{' and '.join(sorted((word, other)))} have changed places")
-    a, b = _order(first, shared), _order(second, shared)
-    if a == b or len(shared) < len(first.content_set) or len(shared) < len(second.content_set):
-        return None
-    out = [i for i, (x, y) in enumerate(zip(a, b, strict=True)) if x != y]
-    pair = {a[out[0]], a[out[-1]]}
-    if len(out) != 2 or pair in first.links or pair in second.links or pair & set(moved):
-        return None
-    if out[1] - out[0] > 1 or pair <= first.names | second.names:
-        return Difference("order", f"{' and '.join(sorted(pair))} have changed places")
-    return None
+def _places(first: Reading, second: Reading, words: _Words) -> list[Difference]:
+    found = []
+    if turned := redirected(first, second, words.shared):
+        word, mine, theirs = turned
+        (written,) = _shown(first, {word})
+        found.append(Difference("direction", f"{mine} {written} against {theirs} {written}"))
+    if pair := exchanged(first, second, words.shared):
+        found.append(Difference("order", f"{' and '.join(sorted(_shown(first, pair)))} have changed places"))
+    return found

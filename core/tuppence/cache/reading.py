@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from tuppence.cache.amounts import Amount, scan_amounts
 from tuppence.cache.tokens import Token, tokens_of
-from tuppence.cache.word_lists import Tongue, WordLists, canonical, word_lists
+from tuppence.cache.word_lists import Tongue, WordLists, known_words, word_lists
 
 READABLE_CHARS = 2_000
 """What is longer was hardly seen by the embedder (256 tokens), so its similarity says nothing about the rest."""
@@ -25,6 +25,8 @@ _FOREIGN = re.compile(
 )
 _LINKS = frozenset({"and", "or", "versus"})
 _SIGNS = frozenset("+*^=<>|\\×÷√∫∑∞≤≥≠±→")
+_ENGLISH_SHARE = 0.5
+"""Of the words of an English text that are longer than three letters, most are common ones."""
 _TITLE_SHARE = 0.6
 """From this share of capitals on, a capital says nothing: the text is a headline."""
 
@@ -37,7 +39,7 @@ class Reading:
     language: str
     """Two letters; empty where no list has enough of its words."""
     listed: bool
-    """The language has lists of its own, or the text is too short to tell."""
+    """The language has lists of its own."""
     unreadable: bool
     """Too long to be compared."""
     foreign: tuple[str, ...]
@@ -59,8 +61,8 @@ class Reading:
     asks: str
     """`how`, `how many`, `why`, `yes or no` ...; empty for a statement or a wish."""
     past: bool
+    """Some verb is in the past."""
     future: bool
-    modal: str
     signs: str
     ordered: tuple[str, ...]
     """All canonical words in order."""
@@ -83,7 +85,7 @@ def read(question: str) -> Reading:
     tongue = lists.tongue(language)
     scan = scan_amounts(tokens, lists, tongue)
     rest = [token for token in scan.rest if token.word not in _SIGNS]
-    canon = [canonical(token.word) for token in rest]
+    canon = [tongue.canonical(token.word) for token in rest]
     content, markers, shown, links = _content(rest, canon, lists, tongue)
     acronyms = frozenset(
         name for token, name in zip(rest, canon, strict=True) if token.surface.isupper() and len(token.surface) > 1
@@ -92,7 +94,7 @@ def read(question: str) -> Reading:
     return Reading(
         text=question,
         language=language,
-        listed=language in lists.tongues or not language,
+        listed=language in lists.tongues or (not language and _looks_english(words)),
         unreadable=unreadable,
         foreign=()
         if question.isascii()
@@ -109,7 +111,6 @@ def read(question: str) -> Reading:
         asks=_asks(tokens, tongue),
         past=any(word in lists.past for word in words),
         future=any(word in lists.future for word in words),
-        modal=next((word for word in words if word in lists.modals), ""),
         signs="".join(token.word for token in tokens if token.word in _SIGNS),
         ordered=tuple(canon),
         initials="".join(word[0] for word in words),
@@ -130,6 +131,12 @@ def _language(tokens: Sequence[Token], lists: WordLists) -> str:
     return best if score >= 2 or (score and len(tokens) <= 3) else ""
 
 
+def _looks_english(words: Sequence[str]) -> bool:
+    """Tell by its long words what language a text without small words is in."""
+    long = [word for word in words if len(word) > 3]
+    return sum(word in known_words() for word in long) >= _ENGLISH_SHARE * len(long)
+
+
 def _content(
     tokens: Sequence[Token], canon: Sequence[str], lists: WordLists, tongue: Tongue
 ) -> tuple[tuple[str, ...], dict[str, str], dict[str, str], frozenset[frozenset[str]]]:
@@ -146,13 +153,13 @@ def _content(
             marker, linked = last, True
         elif word in lists.prepositions:
             marker = word
+        shown.setdefault(root, token.surface or word)
         if word in tongue.stop or root in tongue.stop:
             continue
         if linked and content:
             links.add(frozenset({content[-1], root}))
         content.append(root)
         markers.setdefault(root, marker)
-        shown.setdefault(root, token.surface or word)
         marker, last, linked = "", marker, False
     return tuple(content), markers, shown, frozenset(links)
 

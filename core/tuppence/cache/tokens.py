@@ -41,8 +41,22 @@ class Token(NamedTuple):
 def tokens_of(text: str) -> list[Token]:
     """Cut `text` into tokens, with phrases replaced and fillers taken off its ends."""
     lists = word_lists()
-    spread = _expanded(_cut(unicodedata.normalize("NFKC", text).replace("’", "'").replace("`", "'")), lists)
-    return _without_fillers(_with_phrases(spread, lists), lists)
+    return _without_fillers(_with_phrases(_expanded(_cut(_plain(text)), lists), lists), lists)
+
+
+def sentences_of(text: str) -> list[str]:
+    """Return the sentences of `text` as plain words: lower-case, contractions and set phrases written out."""
+    lists = word_lists()
+    found: list[list[Token]] = []
+    for token in _with_phrases(_expanded(_cut(_plain(text)), lists), lists):
+        if token.opens or not found:
+            found.append([])
+        found[-1].append(token)
+    return [" ".join(token.word for token in _without_fillers(sentence, lists)) for sentence in found]
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).replace("’", "'").replace("`", "'")
 
 
 def _cut(text: str) -> list[Token]:

@@ -30,8 +30,14 @@ class Tongue:
     questions: Mapping[str, str]
     yes_no: frozenset[str]
     numerals: Mapping[str, int]
+    endings: tuple[str, ...]
+    """Inflections, taken off words of at least four letters more; English has a stemmer of its own."""
     opposites: Mapping[str, tuple[int, ...]]
     """Canonical word -> the groups of words that exclude one another."""
+
+    def canonical(self, word: str) -> str:
+        """Return what stands for `word` and its other forms."""
+        return _rooted(word, self.endings) if self.endings else canonical(word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,6 @@ class WordLists:
     filler_lengths: Mapping[str, tuple[int, ...]]
     filler_end_lengths: Mapping[str, tuple[int, ...]]
     """Last word -> how many words the fillers have that end with it."""
-    modals: frozenset[str]
     prepositions: frozenset[str]
     past: frozenset[str]
     future: frozenset[str]
@@ -58,6 +63,8 @@ class WordLists:
     ranks: Mapping[str, int]
     units: Mapping[str, tuple[str, float]]
     """Unit, singular -> (what it measures, factor)."""
+    unit_kinds: Mapping[str, str]
+    """Canonical unit -> what it measures."""
     short_units: Mapping[str, tuple[str, float]]
     scales: Mapping[str, int]
     months: Mapping[str, str]
@@ -122,6 +129,11 @@ def canonical(word: str) -> str:
     return _synonyms().get(root, root)
 
 
+@lru_cache(maxsize=65_536)
+def _rooted(word: str, endings: tuple[str, ...]) -> str:
+    return next((word[: -len(e)] for e in endings if word.endswith(e) and len(word) - len(e) >= 4), word)
+
+
 @cache
 def _synonyms() -> dict[str, str]:
     found: dict[str, str] = {}
@@ -134,9 +146,10 @@ def _synonyms() -> dict[str, str]:
 
 @cache
 def known_words() -> frozenset[str]:
-    """List the words that are spelled right as far as anybody can tell: those of the embedding model's vocabulary."""
+    """List words that are spelled right, and their stems: those of the embedding model's vocabulary."""
     vocabulary = (files("tuppence") / "data" / "bert_base_uncased_vocab.txt").read_text("utf-8").splitlines()
-    return frozenset(word for word in vocabulary if word.isalpha() and len(word) > 3)
+    words = {word for word in vocabulary if word.isalpha() and len(word) > 3}
+    return frozenset(words | {stem(word) for word in words})
 
 
 @cache
@@ -160,7 +173,6 @@ def word_lists() -> WordLists:
         fillers=frozenset(fillers),
         filler_lengths=_lengths(fillers, 0),
         filler_end_lengths=_lengths(fillers, -1),
-        modals=words["modals"],
         prepositions=words["prepositions"],
         past=words["past"],
         future=words["future"],
@@ -170,6 +182,7 @@ def word_lists() -> WordLists:
         strict_quantifiers=frozenset(data["strict_quantifiers"]),
         ranks=data["ranks"],
         units={unit: (kind, factor) for kind, of_kind in data["units"].items() for unit, factor in of_kind.items()},
+        unit_kinds={canonical(unit): kind for kind, of_kind in data["units"].items() for unit in of_kind},
         short_units={unit: (kind, factor) for unit, (kind, factor) in data["short_units"].items()},
         scales=data["scales"],
         months=months,
@@ -187,17 +200,19 @@ def word_lists() -> WordLists:
 
 def _tongue(lists: Mapping[str, Any]) -> Tongue:
     opposites: dict[str, tuple[int, ...]] = {}
-    for number, group in enumerate(lists["opposites"]):
-        for word in dict.fromkeys(map(canonical, group.split())):
-            opposites[word] = (*opposites.get(word, ()), number)
-    return Tongue(
+    tongue = Tongue(
         stop=frozenset(lists["stop"].split()),
         negators=frozenset(lists["negators"].split()),
         questions=lists["questions"],
         yes_no=frozenset(lists.get("yes_no", "").split()),
         numerals=lists["numerals"],
+        endings=tuple(lists.get("endings", "").split()),
         opposites=opposites,
     )
+    for number, group in enumerate(lists["opposites"]):
+        for word in dict.fromkeys(map(tongue.canonical, group.split())):
+            opposites[word] = (*opposites.get(word, ()), number)
+    return tongue
 
 
 def _lengths(phrases: Iterable[tuple[str, ...]], place: int) -> dict[str, tuple[int, ...]]:
