@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tuppence.cache.decision import NEIGHBOURS_VOTING, SUPPORTERS, pair_features, vote_features, votes
-from tuppence.cache.differences import compare
+from tuppence.cache.decision.differences import compare
+from tuppence.cache.decision.judging import NEIGHBOURS_VOTING, SUPPORTERS, pair_features, vote_features, votes
+from tuppence.cache.decision.reading import read
 from tuppence.cache.entries import Entry, Neighbour
-from tuppence.cache.reading import read
 from tuppence.embed.minilm import MiniLM
 
 MODELS = Path(__file__).resolve().parents[1] / "core" / "tuppence" / "data" / "cache_decision.json"

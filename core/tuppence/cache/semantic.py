@@ -18,11 +18,11 @@ from tuppence import effects
 from tuppence.cache import decision
 from tuppence.cache.auditing import Auditor
 from tuppence.cache.calibration import GRID, Audit, Calibration
-from tuppence.cache.differences import compare
+from tuppence.cache.decision.differences import compare
+from tuppence.cache.decision.reading import read
 from tuppence.cache.entries import SimilarStore
 from tuppence.cache.exact import ExactCache, Store
 from tuppence.cache.keys import Uncacheable, is_tool_turn
-from tuppence.cache.reading import read
 from tuppence.cache.replies import Freeze, Thaw, opened, sealed, worth_keeping
 from tuppence.cache.stores.memory import MemoryStore
 from tuppence.effects import Entry, Hit, Keep, Neighbour, Remember, Subject

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from tuppence.cache.amounts import Amount
-from tuppence.cache.places import DIRECTED, exchanged, redirected
-from tuppence.cache.reading import Reading
-from tuppence.cache.slips import pair_up
-from tuppence.cache.word_lists import Tongue, WordLists, word_lists
+from tuppence.cache.decision.amounts import Amount
+from tuppence.cache.decision.places import DIRECTED, exchanged, redirected
+from tuppence.cache.decision.reading import Reading
+from tuppence.cache.decision.slips import pair_up
+from tuppence.cache.decision.word_lists import Tongue, WordLists, word_lists
 
 _STRICT = frozenset(
     {"who", "when", "where", "why", "how many", "how much", "how long", "how often", "how far", "how old", "how tall"}
@@ -62,8 +62,8 @@ class Comparison:
     """Words with a meaning that only the first has, after slips and synonyms."""
     only_second: int
     shared: int
-    grammar: float
-    """The part of the small words ("to", "is", "some") that has no counterpart, in [0, 1]."""
+    grammar: int
+    """Small words ("from", "some", "she") that one of them has more often."""
 
     @property
     def decisive(self) -> Difference | None:
@@ -87,7 +87,7 @@ class _Words:
 def compare(first: Reading, second: Reading) -> Comparison:
     """Tell what differs between two questions; symmetric but for the order in which the words name the sides."""
     if first.text == second.text:
-        return Comparison((), 0, 0, len(first.content_set), 0.0)
+        return Comparison((), 0, 0, len(first.content_set), 0)
     lists = word_lists()
     words = _words(first, second)
     found = [
@@ -106,8 +106,9 @@ def compare(first: Reading, second: Reading) -> Comparison:
         *_other_words(first, second, words),
     ]
     found.sort(key=lambda difference: not difference.decisive)
+    grammar = (words.more_first - first.content_set) | (words.more_second - second.content_set)
     return Comparison(
-        tuple(found), len(words.only_first), len(words.only_second), len(words.shared), _grammar(first, second, words)
+        tuple(found), len(words.only_first), len(words.only_second), len(words.shared), len(grammar - lists.idle)
     )
 
 
@@ -126,12 +127,6 @@ def _words(first: Reading, second: Reading) -> _Words:
     else:
         pair_up(second, first, only_second, only_first)
     return _Words(more_first, more_second, only_first, only_second, shared)
-
-
-def _grammar(first: Reading, second: Reading, words: _Words) -> float:
-    small = len(first.words) + len(second.words) - len(first.content_set) - len(second.content_set)
-    odd = len(words.more_first - first.content_set) + len(words.more_second - second.content_set)
-    return odd / small if small else 0.0
 
 
 def _surplus(mine: Mapping[str, int], theirs: Mapping[str, int]) -> set[str]:

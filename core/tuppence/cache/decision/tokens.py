@@ -8,7 +8,7 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from tuppence.cache.word_lists import WordLists, word_lists
+from tuppence.cache.decision.word_lists import WordLists, word_lists
 
 _TOKEN = re.compile(
     r"(?:[^\W\d_]\.){2,}"

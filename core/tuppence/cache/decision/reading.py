@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tuppence.cache.amounts import Amount, scan_amounts
-from tuppence.cache.tokens import Token, tokens_of
-from tuppence.cache.word_lists import Tongue, WordLists, known_words, word_lists
+from tuppence.cache.decision.amounts import Amount, scan_amounts
+from tuppence.cache.decision.tokens import Token, tokens_of
+from tuppence.cache.decision.word_lists import Tongue, WordLists, known_words, word_lists
 
 READABLE_CHARS = 2_000
 """What is longer was hardly seen by the embedder (256 tokens), so its similarity says nothing about the rest."""

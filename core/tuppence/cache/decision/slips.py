@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tuppence.cache.reading import Reading
-from tuppence.cache.word_lists import known_words
+from tuppence.cache.decision.reading import Reading
+from tuppence.cache.decision.word_lists import known_words
 
 _SLIP_CHARS = 6
 """Shorter words have too many neighbours one letter away."""

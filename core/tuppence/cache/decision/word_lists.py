@@ -53,6 +53,8 @@ class WordLists:
     filler_lengths: Mapping[str, tuple[int, ...]]
     filler_end_lengths: Mapping[str, tuple[int, ...]]
     """Last word -> how many words the fillers have that end with it."""
+    idle: frozenset[str]
+    """Small words that come and go without a change of sense."""
     prepositions: frozenset[str]
     past: frozenset[str]
     future: frozenset[str]
@@ -173,6 +175,7 @@ def word_lists() -> WordLists:
         fillers=frozenset(fillers),
         filler_lengths=_lengths(fillers, 0),
         filler_end_lengths=_lengths(fillers, -1),
+        idle=words["idle"],
         prepositions=words["prepositions"],
         past=words["past"],
         future=words["future"],

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tuppence.cache.tokens import Token
-from tuppence.cache.word_lists import Tongue, WordLists
+from tuppence.cache.decision.tokens import Token
+from tuppence.cache.decision.word_lists import Tongue, WordLists
 
 _CURRENCY = frozenset("$€£¥₹")
 _GROUPED = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")

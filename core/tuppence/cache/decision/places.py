@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from tuppence.cache.reading import Reading
+from tuppence.cache.decision.reading import Reading
 
 DIRECTED = frozenset({frozenset({"to", "from"}), frozenset({"for", "against"})})
 """Prepositions that turn a question round when they lead to the same word; elsewhere they are mere grammar."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from tuppence.cache.tokens import sentences_of
+from tuppence.cache.decision.tokens import sentences_of
 
 _LOOKED_AT_CHARS = 2_000
 _FACT = r"(?:what|which|where|when|who|howmuch|howmany|howlong|howfar|howold)"
@@ -82,7 +82,8 @@ _ASKS_A_STATE = re.compile(
     rf"^(?:{_FACT}|{_ORDER}|is|are|was|were|will|has|have|does|did|any|how (?:is|are|was|will|hot|cold)|weather|news)\b"
 )
 _BY_THE_HOUR = re.compile(
-    r"^(?:(?:what|how) (?:is|will|are)|will there be|is there|any|check|get|find|current)? ?(?:\w+ ){0,3}?"
+    r"^(?!how do|why)"
+    r"(?:(?:what|how) (?:is|will|are)|will there be|is there|any|check|get|find|current)? ?(?:\w+ ){0,3}?"
     r"(?:weather|forecast|traffic|news|headlines)(?: (?:like|be|report|update|forecast|in|for|on|near|at|there|outside|"
     r"here|about|from|of) ?.*)?$"
     r"|^when is it(?: (?:now|there|(?:in|on|at) .+))*$"

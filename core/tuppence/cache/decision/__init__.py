@@ -1,0 +1,9 @@
+"""May a stored answer serve a new question? `judging` weighs what the other modules find in the words.
+
+`reading` takes one question apart (`tokens`, `amounts`, `word_lists`), `differences` says what sets two of them apart
+(`places`, `slips`), `personal` knows the questions whose answer nobody else may have.
+"""
+
+from tuppence.cache.decision.judging import SAFE_THRESHOLD, Judgement, judge, opposed, unshareable, votes
+
+__all__ = ["SAFE_THRESHOLD", "Judgement", "judge", "opposed", "unshareable", "votes"]
