@@ -23,8 +23,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tuppence.cache.decision.differences import compare
-from tuppence.cache.decision.judging import NEIGHBOURS_VOTING, SUPPORTERS, pair_features, vote_features, votes
+from tuppence.cache.decision.pairing import pair_features
 from tuppence.cache.decision.reading import read
+from tuppence.cache.decision.voting import NEIGHBOURS_VOTING, SUPPORTERS, vote_features, votes
 from tuppence.cache.entries import Entry, Neighbour
 from tuppence.embed.minilm import MiniLM
 

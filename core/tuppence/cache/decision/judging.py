@@ -7,30 +7,17 @@ let similarity outvote a difference that changes the answer.
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
-from typing import Any
 
-from tuppence.cache.decision.differences import Comparison, compare
-from tuppence.cache.decision.personal import unshareable
+from tuppence.cache.decision.differences import compare
+from tuppence.cache.decision.models import probability
+from tuppence.cache.decision.pairing import pair_features
 from tuppence.cache.decision.reading import Reading, read
+from tuppence.cache.decision.voting import SUPPORTERS, Vote, vote_features, votes
 from tuppence.cache.entries import Entry, Neighbour
 
-__all__ = [
-    "SAFE_THRESHOLD",
-    "Judgement",
-    "Vote",
-    "judge",
-    "opposed",
-    "pair_features",
-    "unshareable",
-    "vote_features",
-    "votes",
-]
+__all__ = ["SAFE_THRESHOLD", "Judgement", "judge", "opposed"]
 
 SAFE_THRESHOLD = 0.9
 """What is served where nothing was learned from audits. On questions that the models had not seen it served 0 of 11
@@ -43,14 +30,6 @@ CONSIDERED = 5
 LEAST_SIMILARITY = 0.6
 """What is further off is refused unread. Chosen by hand: in a stream of 64 intents, .5 served 4 questions in 100
 more, nearly as well, but where unrelated questions all got one refusal, their agreement says nothing about the next."""
-VOTE_SHARPNESS = 20.0
-"""How fast a neighbour's say falls with its distance: e^(20 x difference of the cosines), so that one that is .035
-further off has half the say."""
-NEIGHBOURS_VOTING = 20
-"""Neighbours that the vote was learned with; more of them add strangers, fewer hide whether those near agree."""
-SUPPORTERS = 2
-"""Other questions with the very same answer from which on a scope counts as one of standing answers."""
-_MANY = 3  # beyond it, one word more says nothing more
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,36 +81,6 @@ def opposed(first: str, second: str) -> str | None:
     return None if decisive is None else str(decisive)
 
 
-@dataclass(frozen=True, slots=True)
-class Vote:
-    """What a question's neighbours say for one answer."""
-
-    members: Sequence[Neighbour]
-    """Those that have it, nearest first."""
-    share: float
-    """Their part of all say, in (0, 1]."""
-    second: float
-    """The part of the strongest other answer."""
-
-
-def votes(neighbours: Sequence[Neighbour]) -> list[Vote]:
-    """Part neighbours by their answers, in the order of the nearest of each; who has no answer stands alone."""
-    nearest = neighbours[0].similarity
-    members: dict[object, list[Neighbour]] = {}
-    say: dict[object, float] = {}
-    for neighbour in neighbours:
-        answer = neighbour.entry.answer or id(neighbour)
-        members.setdefault(answer, []).append(neighbour)
-        weight = math.exp(VOTE_SHARPNESS * (neighbour.similarity - nearest))
-        say[answer] = say.get(answer, 0.0) + weight
-    total = sum(say.values())
-    first, second = sorted([*say.values(), 0.0], reverse=True)[:2]
-    return [
-        Vote(group, say[answer] / total, (second if say[answer] == first else first) / total)
-        for answer, group in members.items()
-    ]
-
-
 def _case(reading: Reading, vote: Vote) -> _Case:
     supporters = len(vote.members) - 1
     compared = [(member, read(member.entry.question)) for member in vote.members[:CONSIDERED]]
@@ -149,7 +98,7 @@ def _case(reading: Reading, vote: Vote) -> _Case:
         model, features = pair_features(neighbour.similarity, comparison)
     else:
         model, features = "vote", vote_features(vote, comparison)
-    return _Case(neighbour, _probability(model, features), against, False, supporters)
+    return _Case(neighbour, probability(model, features), against, False, supporters)
 
 
 def _immaterial(reading: Reading, members: Sequence[Reading]) -> bool:
@@ -161,60 +110,6 @@ def _immaterial(reading: Reading, members: Sequence[Reading]) -> bool:
     if reading.asks not in EXPLAINED:
         return False
     return sum(compare(members[0], other).decisive is not None for other in members[1:]) >= SUPPORTERS
-
-
-def pair_features(similarity: float, comparison: Comparison) -> tuple[str, dict[str, float]]:
-    """Return which model weighs two questions without regard to their neighbours, and what it weighs.
-
-    `alike` knows those whose words all have a counterpart, `differing` the others: there similarity must vouch for the
-    words, here it says little more.
-    """
-    features = {
-        "closeness": closeness(similarity),
-        "question": float(any(d.kind == "question" for d in comparison.differences)),
-    }
-    if not comparison.only_first and not comparison.only_second:
-        return "alike", {**features, "grammar": float(min(comparison.grammar, _MANY))}
-    return "differing", {
-        **features,
-        "replaced": float(min(comparison.only_first, comparison.only_second, _MANY)),
-        # One word among many hardly moves the similarity of long texts.
-        "drowned": math.log(1.0 + comparison.shared),
-    }
-
-
-def vote_features(vote: Vote, comparison: Comparison) -> dict[str, float]:
-    """Return what the vote model weighs: a scope where many questions share few answers."""
-    return {
-        "share": vote.share,
-        "doubt": math.log(1.01 - vote.share),
-        "second": vote.second,
-        "supporters": math.log(len(vote.members)),
-        "unshared": _unshared(comparison),
-        "opposed": float(comparison.decisive is not None),
-    }
-
-
-def _unshared(comparison: Comparison) -> float:
-    words = 2 * comparison.shared + comparison.only_first + comparison.only_second
-    return (words - 2 * comparison.shared) / words if words else 0.0
-
-
-def closeness(similarity: float) -> float:
-    """Return -ln(distance): from .98 to .99 is as far as from .80 to .90. The 0.01 is int8's own noise."""
-    return -math.log(1.01 - min(similarity, 1.0))
-
-
-def _probability(model: str, features: Mapping[str, float]) -> float:
-    weights: Mapping[str, float] = _models()[model]["weights"]
-    score = _models()[model]["intercept"] + sum(weights[name] * value for name, value in features.items())
-    return float(1.0 / (1.0 + math.exp(-score)))
-
-
-@cache
-def _models() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((files("tuppence") / "data" / "cache_decision.json").read_text("utf-8"))
-    return found
 
 
 def _quoted(neighbour: Neighbour) -> str:
