@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tuppence.assembly import record_feedback
     from tuppence.attempts import Attempt, Decision, Result, Verdict
+    from tuppence.cache.prefix import PrefixPlanner
     from tuppence.clients import via, wrap
     from tuppence.context import cache_tags, logical_call, tags
     from tuppence.errors import TuppenceError
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 # Where each public name lives. Loaded when first asked for: `import tuppence` itself costs a millisecond.
 _HOMES = {
     "Additions": "tiers", "Attempt": "attempts", "Decision": "attempts", "Message": "request", "Policy": "policy",
-    "PriceBook": "prices", "Reply": "request", "Request": "request", "Result": "attempts", "Retries": "policy",
-    "SqliteLedger": "spend", "Tier": "tiers", "ToolCall": "request", "TuppenceError": "errors", "Usage": "usage",
-    "Verdict": "attempts", "cache_tags": "context", "function_tier": "tiers", "gpu_hour_rate": "prices",
-    "logical_call": "context", "record_feedback": "assembly", "switch_off": "policy", "switch_on": "policy",
-    "tags": "context", "token_rate": "prices", "via": "clients", "wrap": "clients",
+    "PrefixPlanner": "cache.prefix", "PriceBook": "prices", "Reply": "request", "Request": "request",
+    "Result": "attempts", "Retries": "policy", "SqliteLedger": "spend", "Tier": "tiers", "ToolCall": "request",
+    "TuppenceError": "errors", "Usage": "usage", "Verdict": "attempts", "cache_tags": "context",
+    "function_tier": "tiers", "gpu_hour_rate": "prices", "logical_call": "context", "record_feedback": "assembly",
+    "switch_off": "policy", "switch_on": "policy", "tags": "context", "token_rate": "prices", "via": "clients",
+    "wrap": "clients",
 }  # fmt: skip
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "Decision",
     "Message",
     "Policy",
+    "PrefixPlanner",
     "PriceBook",
     "Reply",
     "Request",

@@ -6,34 +6,99 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
-from tuppence.cache import ExactCache, MemoryStore, SqliteStore
-from tuppence.cache.stores.redis import RedisStore
+from tuppence.cache import (
+    ExactCache,
+    MemorySimilarStore,
+    MemoryStore,
+    RedisSimilarStore,
+    RedisStore,
+    SemanticCache,
+    SimilarStore,
+    SqliteAudits,
+    SqliteSimilarStore,
+    SqliteStore,
+)
+from tuppence.cache.calibration import AuditLog, MemoryAudits
+from tuppence.cache.prefix import PrefixPlanner
+from tuppence.cache.stores.redis_audits import RedisAudits
+from tuppence.embed.minilm import MiniLM
 from tuppence.errors import ConfigError
 from tuppence.spend import Ledger, SqliteLedger, default_path
 
 CacheOption = ExactCache | str | Path | bool | None
 LedgerOption = Ledger | str | Path | bool | None
+PrefixOption = PrefixPlanner | bool | None
+
+MEMORY = "memory"
+SEMANTIC = "semantic"
+Place = str | Path
+"""Where a store lies: `MEMORY`, a file or an address."""
 
 _ledgers: dict[Path, SqliteLedger] = {}
 _lock = threading.Lock()
 
 
 def open_cache(option: CacheOption) -> ExactCache | None:
-    """Open an exact cache: True or "memory" in this process, a path for a SQLite file, an address such as
-    `redis://host:6379/0` or `redis+cluster://host:6379` for a Redis, False or None for none.
+    """Open a cache: True or "memory" in this process, a path for a SQLite file, an address such as
+    `redis://host:6379/0` or `redis+cluster://host:6379` for a Redis, False or None for none. "semantic", or
+    "semantic:" before a path or an address, opens a semantic cache with the local model there.
     """
     if option is None or option is False:
         return None
     if isinstance(option, ExactCache):
         return option
-    if option is True or option == "memory":
-        return ExactCache(MemoryStore())
-    if isinstance(option, str) and "://" in option:
-        return ExactCache(RedisStore(option))
+    if option is True:
+        return ExactCache(exact_store(MEMORY))
+    if isinstance(option, str) and (place := semantic_place(option)) is not None:
+        return SemanticCache(MiniLM(), similar=similar_store(place), store=exact_store(place))
     if isinstance(option, str | Path):
-        return ExactCache(SqliteStore(option))
-    raise ConfigError(f"cache is {option!r}: give True, 'memory', a file path, a redis:// URL, an ExactCache, or None")
+        return ExactCache(exact_store(option))
+    raise ConfigError(
+        f"cache is {option!r}: give True, 'memory', a file path, a redis:// URL, one of these words after 'semantic:', "
+        "a cache, or None"
+    )
+
+
+def semantic_place(word: str) -> str | None:
+    """Return where a word such as "semantic:answers.sqlite" puts a semantic cache; None for another word."""
+    kind, _, place = word.partition(":")
+    return (place or MEMORY) if kind == SEMANTIC else None
+
+
+def exact_store(place: Place, **room: Any) -> MemoryStore | SqliteStore | RedisStore:
+    """Open the store of exact repeats at a place; `room` is what the store takes for its size."""
+    if place == MEMORY:
+        return MemoryStore(**room)
+    return RedisStore(str(place)) if _is_address(place) else SqliteStore(place, **room)
+
+
+def similar_store(place: Place, **room: Any) -> SimilarStore:
+    """Open the store of a semantic cache's entries; in a file or a Redis it stands beside that of exact repeats."""
+    if place == MEMORY:
+        return MemorySimilarStore(**room)
+    return RedisSimilarStore(str(place)) if _is_address(place) else SqliteSimilarStore(place, **room)
+
+
+def audit_log(place: Place, *, examples: bool) -> AuditLog:
+    """Open the log of a semantic cache's audits beside its entries; `examples` keeps the questions, too."""
+    if place == MEMORY:
+        return MemoryAudits()
+    return RedisAudits(str(place), examples=examples) if _is_address(place) else SqliteAudits(place, examples=examples)
+
+
+def _is_address(place: Place) -> bool:
+    return isinstance(place, str) and "://" in place
+
+
+def open_planner(option: PrefixOption) -> PrefixPlanner | None:
+    """Open a planner of providers' prompt caches: True is a new one, False or None leaves prompts as they come."""
+    if option is None or isinstance(option, bool):
+        return PrefixPlanner() if option else None
+    if isinstance(option, PrefixPlanner):
+        return option
+    raise ConfigError(f"prompt_cache is {option!r}: give True, a PrefixPlanner that models share, or None")
 
 
 def open_ledger(option: LedgerOption) -> Ledger | None:

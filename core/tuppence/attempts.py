@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tuppence.prices import PicoUSD, usd
+from tuppence.prices import CacheMoney, PicoUSD, usd
 from tuppence.request import Reply, Tags
 from tuppence.usage import Usage
 
@@ -48,6 +48,8 @@ class Attempt:
     """What the baseline tier alone would have cost; on the attempt that answered, None elsewhere."""
     would_pico: PicoUSD | None = None
     """Observe mode, on the attempt that answered: an estimate of what the first choice would have cost."""
+    prefix: CacheMoney | None = None
+    """What the provider's prefix cache did to the price; None where it did nothing, or where that is not known."""
 
 
 @dataclass(slots=True)
@@ -60,8 +62,16 @@ class Decision:
     check: str = ""
     would: str = ""
     """Observe mode: what would have been done."""
+    prefix: str = ""
+    """What was asked of the provider's prefix cache, by tier, and why; and which part of the prompt had changed."""
+    drift: str = ""
+    """What had changed in the prompt's prefix, with up to 40 characters of it: not for logs, and not in a summary."""
     faults: list[str] = field(default_factory=list)
     """Optimisations that broke and were gone round."""
+    missed: str = ""
+    """Why the cache did not answer, in a few fixed words: nothing of the prompt, so that it can be counted."""
+    fell_short: bool = False
+    """No answer passed its check, and the best draft was returned."""
     policy_version: str = ""
     baseline: str = ""
     """Name of the tier that savings are measured against."""
@@ -106,6 +116,8 @@ class Result:
             told["unpriced"] = True
         if decision.check:
             told["check"] = decision.check
+        if decision.prefix:
+            told["prefix"] = decision.prefix
         if decision.would:
             told["would"] = decision.would
         if decision.faults:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tuppence.attempts import Attempt, Cause, CostStatus, Decision, Outcome, Result
 from tuppence.effects import Ask, Failed, Hit
 from tuppence.estimates import estimated_usage
-from tuppence.prices import PicoUSD, timed
+from tuppence.failures import is_control_flow
+from tuppence.prices import PicoUSD, cache_money, timed
 from tuppence.request import Reply, Request
 from tuppence.tiers import Tier
 from tuppence.usage import Usage
@@ -115,6 +116,8 @@ class Books:
                 "" if rate is None else rate.version, self.now - latency_ms / 1000, latency_ms,
             )
         )  # fmt: skip
+        if usage.cache_read or usage.cache_write_5m or usage.cache_write_1h or usage.audio_cache_read:
+            self.last.prefix = cache_money(usage, rate)
 
     def _price_at(self, tier: Tier, attempt: Attempt, reply: Reply) -> PicoUSD | None:
         """What `tier` would have cost: exact where it answered, else its price, then, for the same tokens."""
@@ -126,3 +129,10 @@ class Books:
         if not usage.total_tokens and tier.answer is None:
             usage = estimated_usage(tier, self.request, reply.text)
         return tier.rate.at(attempt.started_at + attempt.latency_ms / 1000).cost(usage)
+
+
+def go_round(books: Books, part: str, error: Exception) -> None:
+    """Record an optimisation that broke, and go on without it; a framework's control flow is no failure."""
+    if is_control_flow(error):
+        raise error
+    books.fault(part, error)

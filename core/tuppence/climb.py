@@ -10,11 +10,12 @@ from typing import Any
 from zlib import crc32
 
 from tuppence.attempts import Attempt, Cause, Verdict
-from tuppence.books import Books
+from tuppence.books import Books, go_round
+from tuppence.cache.prefix import PrefixPlanner
 from tuppence.effects import Ask, Consult, Declined, Effect, Failed, Gate, Plan, Sleep, held, live
 from tuppence.errors import CallFailed, RequestError, ScopeError, SpendLimitReached
 from tuppence.estimates import affordable
-from tuppence.failures import is_control_flow
+from tuppence.marking import marking
 from tuppence.policy import Mode, Policy
 from tuppence.request import Reply, Request
 from tuppence.tiers import Tier
@@ -29,23 +30,17 @@ def guarded(request: Request, policy: Policy, ladder: tuple[Tier, ...]) -> tuple
     return ladder
 
 
-def go_round(books: Books, part: str, error: Exception) -> None:
-    """Record an optimisation that broke, and go on without it; a framework's control flow is no failure."""
-    if is_control_flow(error):
-        raise error
-    books.fault(part, error)
-
-
 class Climb:
     """One logical call on its way up the ladder."""
 
-    __slots__ = ("asks", "best", "books", "error", "mode", "policy", "reply", "request", "threshold")
+    __slots__ = ("asks", "best", "books", "error", "mode", "planner", "policy", "reply", "request", "threshold")
 
     def __init__(self, request: Request, policy: Policy, books: Books, mode: Mode, asks: int) -> None:
         self.request = request
         self.policy = policy
         self.books = books
         self.mode = mode
+        self.planner: PrefixPlanner | None = policy.prefix if mode == "optimise" else None
         self.threshold = policy.threshold
         self.asks = asks
         """Provider calls of this logical call so far, a framework's own tries included."""
@@ -58,6 +53,8 @@ class Climb:
     def up(self, ladder: tuple[Tier, ...]) -> Plan[None]:
         """Ask tier after tier until an answer is good enough."""
         able = self._able(ladder)
+        if self.planner is not None and len(able) > 1:
+            able = self._worth_asking(able, self.planner)
         cause: Cause = "retry" if self.asks else "draft"
         for position, tier in enumerate(able, start=1):
             if not self._can_afford(tier):
@@ -80,6 +77,7 @@ class Climb:
             score, draft, attempt = self.best
             self.books.note(f"best draft returned (score {score:.2f}, threshold {self.threshold})")
             self._accept(draft, attempt)
+            self.books.decision.fell_short = True
         if self.reply is None and self.error is None:
             self.error = self._unanswered()
         return self.reply
@@ -105,12 +103,23 @@ class Climb:
                 self.books.note(f"{tier.name} skipped: it rests after failures")
         return rested or able[-1:]
 
+    def _worth_asking(self, able: list[Tier], planner: PrefixPlanner) -> list[Tier]:
+        """Leave out tiers that cost no less than one above them whose provider holds the prompt's beginning."""
+        try:
+            spared = planner.spared(self.request, [tier for tier in able if self._within_limit(tier)], self.books.now)
+        except Exception as error:
+            go_round(self.books, "prefix", error)
+            return able
+        for name, reason in spared.items():
+            self.books.note(f"{name} passed over: {reason}")
+        return [tier for tier in able if tier.name not in spared] if spared else able
+
+    def _within_limit(self, tier: Tier) -> bool:
+        limit, spent = self.policy.max_pico_per_call, self.books.result.pico_usd
+        return limit is None or affordable(tier, self.request, limit=limit, spent=spent, at=self.books.now)
+
     def _can_afford(self, tier: Tier) -> bool:
-        limit = self.policy.max_pico_per_call
-        if limit is None:
-            return True
-        spent = self.books.result.pico_usd
-        if affordable(tier, self.request, limit=limit, spent=spent, at=self.books.now):
+        if self._within_limit(tier):
             return True
         allowed = f"max_usd_per_call (${self.policy.max_usd_per_call})"
         self.books.note(f"stopped before {tier.name}: it could pass {allowed}")
@@ -150,18 +159,27 @@ class Climb:
     def _ask(self, tier: Tier, cause: Cause, request: Request, gate: Gate) -> Plan[Reply | Failed | Declined]:
         """Ask one tier, with retries; every provider call becomes an attempt."""
         edits = tier.edits(request)
+        # Only what the caller asks is planned: a judge's question shares no beginning with it.
+        planner = self.planner if request is self.request else None
+        marked = None if planner is None else marking(tier, planner, self.books)
         retries = 0
         while True:
             self.asks += 1
-            outcome: Reply | Failed | Declined = yield Ask(tier, request, edits, cause, gate)
+            sent = edits if marked is None else marked.joined(edits)
+            outcome: Reply | Failed | Declined = yield Ask(tier, request, sent, cause, gate)
             if isinstance(outcome, Reply):
                 tier.health.succeeded()
                 self.books.replied(tier, cause, outcome, request)
+                if marked is not None:
+                    marked.answered(outcome)
                 return outcome
             if isinstance(outcome, Declined):
                 self.books.note(f"{tier.name} declined")
                 return outcome
             self.books.failed(tier, cause, outcome, request)
+            if marked is not None and self.asks < self.policy.retries.max_attempts and marked.blames(outcome):
+                cause = "retry"
+                continue
             if outcome.kind not in ("bad_request", "context_length"):
                 tier.health.failed(self.books.now)
             jitter = (crc32(f"{self.books.result.call_id}/{retries}".encode()) & 0xFFFF) / 0x10000

@@ -150,6 +150,11 @@ def spend(tags: Tags | None = None) -> Iterator[Spend]:
         _spends.reset(spends)
 
 
+def collect_here(collected: Spend) -> None:
+    """Collect what calls cost from here on, for as long as this context lives: for one that ends by itself."""
+    _spends.set((*_spends.get(), collected))
+
+
 def enclosing_spends() -> tuple[Spend, ...]:
     """Return the `spend()` blocks around this place: taken when a call begins, since it may end anywhere."""
     return _spends.get()

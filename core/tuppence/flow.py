@@ -9,8 +9,8 @@ break stop the call.
 from __future__ import annotations
 
 from tuppence.attempts import Decision, Result
-from tuppence.books import Books
-from tuppence.climb import Climb, go_round, guarded
+from tuppence.books import Books, go_round
+from tuppence.climb import Climb, guarded
 from tuppence.effects import Abandoned, Choice, Deliver, Plan, Settle
 from tuppence.policy import Policy, effective_mode
 from tuppence.recall import recalling

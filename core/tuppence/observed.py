@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from tuppence.attempts import Attempt, CostStatus, Decision, Outcome, Result
 from tuppence.context import current_tags
-from tuppence.prices import Rate, timed
+from tuppence.prices import Rate, cache_money, timed
 from tuppence.tokens import count_tokens
 from tuppence.usage import Usage
 
@@ -42,7 +42,7 @@ def observed(
     attempt = Attempt(
         tier=tier or model, model=model, cause="observed", outcome=outcome, usage=used, pico_usd=pico,
         status="unpriced" if pico is None else status, price_version="" if rate is None else rate.version,
-        started_at=started_at, latency_ms=latency_ms, error=error,
+        started_at=started_at, latency_ms=latency_ms, error=error, prefix=cache_money(used, rate),
     )  # fmt: skip
     return Result(call_id, None, [attempt], Decision("observed"), current_tags())
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from tuppence.cache import ExactCache
+from tuppence.cache.prefix import PrefixPlanner
 from tuppence.checks import default_check
 from tuppence.effects import Check, Failed, Route
 from tuppence.errors import ConfigError, RequestError
@@ -78,6 +79,8 @@ class Policy:
     threshold: float = 0.5
     """Score from which a checked reply is accepted."""
     cache: ExactCache | None = None
+    prefix: PrefixPlanner | None = field(default=None, compare=False)
+    """Plans how each call uses its provider's prefix cache; None leaves that to the callers."""
     retries: Retries = field(default_factory=Retries)
     max_usd_per_call: Decimal | None = None
     on_exhausted: OnExhausted = "best_draft"

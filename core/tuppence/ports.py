@@ -25,7 +25,6 @@ from tuppence.effects import (
     Effect,
     Embed,
     Failed,
-    Hit,
     Keep,
     Lookup,
     Nearest,
@@ -79,7 +78,7 @@ class Models(Protocol):
 class Port:
     """Performs the effects of one call."""
 
-    __slots__ = ("_spends", "_started", "cache", "ledger", "models", "on_settled")
+    __slots__ = ("_known_ms", "_opened", "_spends", "_started", "cache", "ledger", "models", "on_settled")
 
     def __init__(
         self, models: Models, *, cache: ExactCache | None = None, ledger: Ledger | None = None,
@@ -90,6 +89,9 @@ class Port:
         self.ledger = ledger
         self.on_settled = on_settled
         self._started = 0.0
+        self._opened = _clock()
+        self._known_ms = 0.0
+        """When the cache had said what it knows, after the call was opened: how long a hit took."""
         self._spends = enclosing_spends()
 
     def elapsed_ms(self) -> float:
@@ -101,7 +103,7 @@ class Port:
         if kind is Ask:
             return self.ask(effect)  # type: ignore[arg-type]
         if kind is Lookup:
-            return self._cache().lookup(effect.key, self.models.thaw)  # type: ignore[attr-defined]
+            return self._known(self._cache().lookup(effect.key, self.models.thaw))  # type: ignore[attr-defined]
         if kind is Peek:
             return self._cache().peek(effect.key, self.models.thaw)  # type: ignore[attr-defined]
         if kind is Sleep:
@@ -120,7 +122,7 @@ class Port:
         if kind is Ask:
             return await self.aask(effect)  # type: ignore[arg-type]
         if kind is Lookup:
-            return await self._cache().alookup(effect.key, self.models.thaw)  # type: ignore[attr-defined]
+            return self._known(await self._cache().alookup(effect.key, self.models.thaw))  # type: ignore[attr-defined]
         if kind is Peek:
             return await self._cache().apeek(effect.key, self.models.thaw)  # type: ignore[attr-defined]
         if kind is Sleep:
@@ -135,14 +137,14 @@ class Port:
             return await self._semantic().anearest(effect.scope, effect.vector)  # type: ignore[attr-defined]
         return self._quick(effect)
 
-    def _quick(self, effect: Effect[Any]) -> Hit | None:
+    def _quick(self, effect: Effect[Any]) -> Any:
         """Perform what never waits, the same for both kinds of driver and for a call that is given up."""
         if type(effect) is Settle:
             self._settle(effect.result)
         elif type(effect) is Remember:
             self._remember(effect)
         elif type(effect) is Open:
-            return self._semantic().open(effect.entry, self.models.thaw)
+            return self._known(self._semantic().open(effect.entry, self.models.thaw))
         elif type(effect) is Keep:
             self._semantic().keep(effect, freeze=self.models.freeze)
         elif type(effect) is Audit:
@@ -151,9 +153,19 @@ class Port:
             assert type(effect) is Deliver
         return None
 
+    def _known(self, found: Any) -> Any:
+        self._known_ms = (_clock() - self._opened) * 1000
+        return found
+
     def _settle(self, result: Result) -> None:
+        if result.attempts[-1].outcome == "hit":
+            result.attempts[-1].latency_ms = self._known_ms
         if self.on_settled is not None:
             self.on_settled(result)
+        self.record(result)
+
+    def record(self, result: Result) -> None:
+        """Write a settled call down, where somebody adds up or keeps books."""
         for spend in self._spends:
             spend.add(result)
         if self.ledger is not None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from zlib import crc32
 
-from tuppence.books import Books
+from tuppence.books import Books, go_round
 from tuppence.cache import ExactCache, Judgement, SemanticCache, Uncacheable, verify
-from tuppence.climb import Climb, go_round
+from tuppence.climb import Climb
 from tuppence.effects import (
     Audit,
     Broken,
@@ -71,13 +71,13 @@ class Recall:
             return None
         found = yield Lookup(self.key)
         if type(found) is Hit:
-            waited = f", {found.why}" if found.why else ""
-            return self._hit(found, "cache", f"hit: stored {found.age_s:.0f} s ago by call {found.origin}{waited}")
+            return self._hit(found, "cache", "hit")
         if type(found) is Lease:
             self.lease = found
             self.books.decision.cache = f"miss: {found.why}" if found.why else "miss"
+            self._missed("not asked before")
         else:
-            go_round(self.books, "cache", found.error)
+            self._broke(found.error)
         return None
 
     def _key(self) -> str | None:
@@ -85,6 +85,7 @@ class Recall:
         key = self.cache.key(self.request, self.policy.scope)
         if isinstance(key, Uncacheable):
             self.books.decision.cache = f"not asked: {key.reason}"
+            self._missed(key.reason)
             return None
         return key
 
@@ -103,6 +104,7 @@ class Recall:
         stored = f"{reason}: stored {hit.age_s:.0f} s ago by call {hit.origin}"
         self.books.decision.cache = f"{stored}; {hit.why}" if hit.why else stored
         self.books.hit(hit, tier=tier)
+        self.books.decision.missed = ""
         return hit.reply
 
     # -- a question like it
@@ -115,13 +117,14 @@ class Recall:
         try:
             judgement = yield from self._compared(cache, self.key)
         except Exception as error:
-            go_round(self.books, "cache", error)
+            self._broke(error)
             return None
         if judgement is None:
             return None
         if not judgement.serve or self._is_audit(cache):
             self.doubt = judgement
             self._say(f"audited, though it {judgement.reason}" if judgement.serve else judgement.reason)
+            self._missed("audited" if judgement.serve else _refusal(judgement.reason))
             return None
         return (yield from self._serve(judgement, cache, climb))
 
@@ -130,6 +133,7 @@ class Recall:
         subject = cache.subject(self.request, key, self.policy.scope)
         if isinstance(subject, Uncacheable):
             self._say(f"not compared: {subject.reason}")
+            self._missed(subject.reason)
             return None
         vector = yield Embed(subject.question)
         if type(vector) is Broken:
@@ -150,12 +154,13 @@ class Recall:
             return None
         hit = yield Open(entry)
         if type(hit) is not Hit:
-            go_round(self.books, "cache", hit.error)
+            self._broke(hit.error)
             return None
         if cache.verified_by is not None:
             verdict = yield from climb.consult(verify(cache.verified_by, self.request, subject, entry, hit.reply))
             if verdict.score < 1.0:
                 self._say(verdict.reason)
+                self._missed("not verified")
                 return None
         self.served = entry
         return self._hit(hit, "similar", judgement.reason)
@@ -169,6 +174,14 @@ class Recall:
     def _say(self, why: str) -> None:
         decision = self.books.decision
         decision.cache = f"{decision.cache}; {why}" if decision.cache else why
+
+    def _broke(self, error: Exception) -> None:
+        go_round(self.books, "cache", error)
+        self._missed("the cache failed")
+
+    def _missed(self, reason: str) -> None:
+        """Say in a few words why nothing is served; a reason quotes the request only behind its first colon."""
+        self.books.decision.missed = reason.partition(":")[0]
 
     # -- afterwards
 
@@ -192,3 +205,13 @@ class Recall:
             compared = yield Audit(subject, self.doubt.entry, self.doubt.probability, reply)
             if type(compared) is Broken:
                 self.books.fault("cache", compared.error)
+
+
+def _refusal(reason: str) -> str:
+    """Say why a judgement serves nothing without the questions that it quotes: behind a colon, a semicolon or "is"."""
+    if reason.startswith("nearest is"):
+        return "nothing near enough"
+    differs, colon, _ = reason.partition(";")[0].partition(":")
+    if colon:
+        return f"differs in {differs}"
+    return "not alike enough" if differs == "nothing differs" else differs

@@ -97,6 +97,9 @@ class Tier:
     """Longest wait for an answer, or for the next chunk of a stream."""
     self_hosted: bool = False
     """Text sent to it does not leave the user's own machines."""
+    prefix_marks: bool = True
+    """Its requests may be told what the provider's prefix cache shall keep: False where the client cannot carry that,
+    or where its own settings say it already."""
     additions: Additions | None = None
     answer: Answer | None = None
     """A plain function in place of a model: returns an answer, or None to decline."""

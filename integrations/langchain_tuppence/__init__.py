@@ -1,5 +1,6 @@
 """tuppence for LangChain: one chat model over many, one handler that says what was spent."""
 
+from langchain_tuppence.answer_cache import CachedChain, cached
 from langchain_tuppence.cache import TuppenceCache
 from langchain_tuppence.chat import ChatTuppence
 from langchain_tuppence.embedder import as_embedder
@@ -12,6 +13,7 @@ from tuppence.context import spend, tags
 from tuppence.tiers import function_tier
 
 __all__ = [
+    "CachedChain",
     "CachedEmbeddings",
     "ChatTuppence",
     "SpendCallbackHandler",
@@ -20,6 +22,7 @@ __all__ = [
     "TierSpec",
     "TuppenceCache",
     "as_embedder",
+    "cached",
     "function_tier",
     "spend",
     "tags",

@@ -15,24 +15,23 @@ from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
 from langchain_core.messages import message_to_dict, messages_from_dict
 from langchain_core.outputs import ChatGeneration, Generation
 
-from tuppence.cache import MemoryStore, SqliteStore, Store
+from tuppence.assembly import MEMORY, exact_store
+from tuppence.cache import Store
 from tuppence.context import current_tags
 
 
 class TuppenceCache(BaseCache):
-    """An LLM cache in memory, or in a file that processes share: `set_llm_cache(TuppenceCache("answers.sqlite"))`.
+    """An LLM cache in memory, in a file or in a Redis: `set_llm_cache(TuppenceCache("answers.sqlite"))`.
 
-    `ttl_s` is in seconds; None keeps entries until there is no room. Raises `CacheError` where the file cannot be
-    opened; what the store raises later is LangChain's to report.
+    `store` is a path, an address such as "redis://host:6379/0", or a store. `ttl_s` is in seconds; None keeps entries
+    until there is no room. Raises `CacheError` where the file cannot be opened; what the store raises later is
+    LangChain's to report.
     """
 
     def __init__(self, store: Store | str | Path | None = None, *, ttl_s: float | None = 24 * 3600.0) -> None:
         if store is None:
-            self._store: Store = MemoryStore()
-        elif isinstance(store, str | Path):
-            self._store = SqliteStore(store)
-        else:
-            self._store = store
+            store = MEMORY
+        self._store: Store = exact_store(store) if isinstance(store, str | Path) else store
         self._ttl_s = ttl_s
 
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:

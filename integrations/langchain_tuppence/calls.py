@@ -81,7 +81,7 @@ class Call:
             params=_params(parts.settings, kwargs),
             tools=tuple(tools) if tools else (),
             schema=None if structured is None else structured.json_schema,
-            tags=_tags(config, configurable, overrides),
+            tags=tags_of(config, overrides),
             cache_tags=current_cache_tags(),
             call_id=overrides.get("call_id") or current_call_id(),
             streaming=streaming,
@@ -163,7 +163,7 @@ def _checked(overrides: Any) -> Mapping[str, Any]:
     return overrides
 
 
-def _tags(config: RunnableConfig, configurable: Mapping[str, Any], overrides: Mapping[str, Any]) -> Tags:
+def tags_of(config: RunnableConfig, overrides: Mapping[str, Any]) -> Tags:
     """Collect the call's tags: the context's, then the config's metadata, then the overrides'; inner ones win."""
     named = {
         key[len(TAG_PREFIX) :]: str(value)
@@ -171,7 +171,7 @@ def _tags(config: RunnableConfig, configurable: Mapping[str, Any], overrides: Ma
         if key.startswith(TAG_PREFIX)
     }
     given = overrides.get("tags")
-    thread = configurable.get("thread_id")
+    thread = (config.get("configurable") or {}).get("thread_id")
     if not (named or given or thread is not None):
         return current_tags()
     tags = {**current_tags(), **named, **(checked_tags(given) if given else {})}

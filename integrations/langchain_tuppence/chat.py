@@ -60,6 +60,8 @@ class ChatTuppence(Entries):
     threshold: float = 0.5
     cache: Any = Field(default=None, exclude=True, repr=False)
     """True keeps exact repeats in memory, a path in a file. None keeps none: nobody's text is stored unasked."""
+    prompt_cache: Any = Field(default=None, exclude=True, repr=False)
+    """True plans how each call uses its provider's prompt cache; a `PrefixPlanner` does it for several models."""
     ledger_option: Any = Field(default=True, alias="ledger", exclude=True, repr=False)
     """True writes to this user's default file, a path to another; False or None keeps no ledger."""
     retries: Retries = Field(default_factory=Retries, exclude=True, repr=False)

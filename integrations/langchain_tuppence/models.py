@@ -19,6 +19,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_tuppence import replies
 from langchain_tuppence.handles import Handle
 from langchain_tuppence.messages import as_chunk, edited, merged, native, text_of
+from langchain_tuppence.prefix_marks import marked
 from langchain_tuppence.replies import reply_of
 from langchain_tuppence.structured import StructuredAnswer
 from langchain_tuppence.tools import OPTIONS
@@ -27,7 +28,7 @@ from tuppence.context import Spend
 from tuppence.effects import Ask, live
 from tuppence.failures import let_through
 from tuppence.ports import Chunk
-from tuppence.request import Reply, Request
+from tuppence.request import Edits, Reply, Request
 
 TIER_KEY = "tuppence.tier"
 CAUSE_KEY = "tuppence.cause"
@@ -138,7 +139,10 @@ class NativeModels:
         handle = self.handles[ask.tier.name]
         config = self._config(handle, ask)
         if ask.request is self.request:
-            return handle, self._messages(ask), config, self._kwargs(handle, ask.edits.params)
+            given, kwargs = self.request.native, self._kwargs(handle, ask.edits.params)
+            if ask.edits.marks:
+                given, kwargs = marked(handle.model, given, kwargs, ask.edits.marks)
+            return handle, _messages(given, ask.edits), config, kwargs
         own = ask.request.native or native(ask.request.messages)
         params = {**handle.kwargs, **ask.request.params, **ask.edits.params}
         if isinstance(params.get("stop"), str):
@@ -152,13 +156,6 @@ class NativeModels:
             return None
         labels = {TIER_KEY: handle.name, CAUSE_KEY: ask.cause}
         return handle.child_config({"callbacks": self.child, "metadata": labels})
-
-    def _messages(self, ask: Ask) -> Any:
-        """Return the user's own messages, edited; a plain question that nobody edits goes on as it came."""
-        given = self.request.native
-        if type(given) is not str:
-            return edited(given, ask.edits)
-        return edited([HumanMessage(content=given)], ask.edits) if ask.edits.messages else given
 
     def _kwargs(self, handle: Handle, edits: Mapping[str, Any]) -> dict[str, Any]:
         """Put together what this tier is sent beside the messages: its own bindings, the tools, the call's, the
@@ -205,6 +202,13 @@ class NativeModels:
         message = AIMessage(content=text, id=self.new_id())
         replies.as_hit(message)
         return message
+
+
+def _messages(given: Any, edits: Edits) -> Any:
+    """Return the user's own messages, edited; a plain question that nobody edits goes on as it came."""
+    if type(given) is not str:
+        return edited(given, edits)
+    return edited([HumanMessage(content=given)], edits) if edits.messages else given
 
 
 def _let_handlers_stop(error: Exception) -> None:

@@ -8,6 +8,7 @@ stream.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -96,12 +97,16 @@ class Stage:
             handler.left(run_id)
 
     def note(self, run_id: UUID, facts: dict[str, Any]) -> None:
-        """Put what the call came to into the run's metadata, where a tracer (LangSmith) shows it."""
-        for handler in self.handlers:
-            runs = getattr(handler, "run_map", None)
-            run = runs.get(str(run_id)) if isinstance(runs, dict) else None
-            if run is not None and isinstance(run.extra, dict):
-                run.extra.setdefault("metadata", {}).update({f"tuppence.{k}": v for k, v in facts.items()})
+        note(self.handlers, run_id, facts)
+
+
+def note(handlers: Iterable[BaseCallbackHandler], run_id: UUID, facts: Mapping[str, Any]) -> None:
+    """Put what a call came to into its run's metadata, where a tracer (LangSmith) shows it."""
+    for handler in handlers:
+        runs = getattr(handler, "run_map", None)
+        run = runs.get(str(run_id)) if isinstance(runs, dict) else None
+        if run is not None and isinstance(run.extra, dict):
+            run.extra.setdefault("metadata", {}).update({f"tuppence.{k}": v for k, v in facts.items()})
 
 
 NOBODY = Stage(BaseCallbackManager([]))

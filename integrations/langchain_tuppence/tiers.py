@@ -14,6 +14,7 @@ from typing import Any, get_args
 from langchain_core.runnables import Runnable
 
 from langchain_tuppence.handles import Handle
+from langchain_tuppence.prefix_marks import takes_marks
 from tuppence.errors import ConfigError
 from tuppence.prices import PriceBook, Rate
 from tuppence.request import Capability
@@ -129,6 +130,7 @@ def _tier(handle: Handle, spec: TierSpec, prices: PriceBook) -> Tier:
         handle.name, model=handle.model_name, provider=handle.provider, rate=spec.rate or _rate(handle, prices),
         capabilities=spec.capabilities if spec.capabilities is not None else _capabilities(profile),
         context_tokens=limit, timeout_s=spec.timeout_s, self_hosted=spec.self_hosted, additions=spec.additions,
+        prefix_marks=takes_marks(handle.model, handle.kwargs),
     )  # fmt: skip
 
 

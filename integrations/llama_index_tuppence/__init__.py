@@ -1,5 +1,6 @@
 """tuppence for LlamaIndex: one LLM in front of several, and handlers that say what a program spends."""
 
+from llama_index_tuppence.answer_cache import CachedQueryEngine, cached
 from llama_index_tuppence.embedder import as_embedder
 from llama_index_tuppence.embedding_cache import CachedEmbedding
 from llama_index_tuppence.llm import TuppenceLLM
@@ -10,10 +11,12 @@ from tuppence.tiers import function_tier
 
 __all__ = [
     "CachedEmbedding",
+    "CachedQueryEngine",
     "SpendCallbackHandler",
     "SpendEventHandler",
     "TuppenceLLM",
     "as_embedder",
+    "cached",
     "function_tier",
     "spend",
     "tags",

@@ -37,7 +37,7 @@ from llama_index_tuppence.requests import completion_of, request_of
 from llama_index_tuppence.selections import selections
 from llama_index_tuppence.stamp import tier_of
 from llama_index_tuppence.tiers import LlmTier, Prices, Tiers, ladder_and_judges, price_book, settings_digest
-from tuppence.assembly import CacheOption, LedgerOption, open_cache, open_ledger
+from tuppence.assembly import CacheOption, LedgerOption, PrefixOption, open_cache, open_ledger, open_planner
 from tuppence.checks import default_check
 from tuppence.effects import Check, Route
 from tuppence.errors import ConfigError
@@ -86,6 +86,7 @@ class TuppenceLLM(FunctionCallingLLM):
         mode: Mode = "optimise",
         prices: Prices = None,
         version: str = "",
+        prompt_cache: PrefixOption = None,
         **llama_index: Any,
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "llama_index", "__class__")}
@@ -106,7 +107,8 @@ class TuppenceLLM(FunctionCallingLLM):
             tiers=made, judges=consulted, route=route, guards=tuple(guards),
             check=default_check() if check == "default" else check, threshold=threshold, cache=open_cache(cache),
             retries=retries_of(retries), max_usd_per_call=usd_limit(max_usd_per_call), on_exhausted=on_exhausted,
-            mode=mode, surface="llama_index", version=f"{version}/{digest}" if version else digest,
+            mode=mode, prefix=open_planner(prompt_cache), surface="llama_index",
+            version=f"{version}/{digest}" if version else digest,
         )  # fmt: skip
 
     @classmethod

@@ -31,7 +31,8 @@ from llama_index_tuppence.dialects import (
     usage_of,
 )
 from llama_index_tuppence.messages import edited, native, tool_calls_of
-from llama_index_tuppence.open_streams import OpenStreams
+from llama_index_tuppence.open_streams import Change, OpenStreams
+from llama_index_tuppence.prefix_marks import marked
 from llama_index_tuppence.stamp import STAMP
 from llama_index_tuppence.tiers import LlmTier
 from tuppence.cache import freeze_reply, thaw_reply
@@ -65,13 +66,13 @@ class Conversation:
 
     def ask(self, ask: Ask) -> Reply:
         llm, call = self._prepared(ask)
-        with OpenStreams():
+        with OpenStreams(call.change):
             response = llm.complete(*call.args, **call.kwargs) if call.plain else llm.chat(*call.args, **call.kwargs)
         return self._reply(ask, response)
 
     async def aask(self, ask: Ask) -> Reply:
         llm, call = self._prepared(ask)
-        with OpenStreams():
+        with OpenStreams(call.change):
             if call.plain:
                 return self._reply(ask, await llm.acomplete(*call.args, **call.kwargs))
             return self._reply(ask, await llm.achat(*call.args, **call.kwargs))
@@ -80,7 +81,7 @@ class Conversation:
         self.close()
         llm, call = self._prepared(ask)
         gathered = _Gathered()
-        streams = self._streams = OpenStreams()
+        streams = self._streams = OpenStreams(call.change)
         with streams:
             source: Any = (llm.stream_complete if call.plain else llm.stream_chat)(*call.args, **call.kwargs)
         with closing(streams), closing(source):
@@ -96,7 +97,7 @@ class Conversation:
     async def astream(self, ask: Ask) -> AsyncGenerator[Chunk | Reply, None]:
         llm, call = self._prepared(ask)
         gathered = _Gathered()
-        streams = OpenStreams()
+        streams = OpenStreams(call.change)
         with streams:
             source: Any = await (llm.astream_complete if call.plain else llm.astream_chat)(*call.args, **call.kwargs)
         async with aclosing(streams), aclosing(source):
@@ -157,10 +158,11 @@ class Conversation:
         kwargs = {**self.kwargs, **ask.edits.params}
         if self.surface == "complete" and not ask.edits.messages:
             return llm, _Arguments((self.prompt,), {"formatted": self.formatted, **kwargs}, plain=True)
-        history = history_for(llm, edited(self.messages, ask.edits))
+        messages, change = marked(llm, self.messages, ask.edits)
+        history = history_for(llm, edited(messages, ask.edits))
         if self.tools and isinstance(llm, FunctionCallingLLM):
-            return llm, _Arguments((), self._with_tools(llm, history, kwargs))
-        return llm, _Arguments((history,), kwargs)
+            return llm, _Arguments((), self._with_tools(llm, history, kwargs), change=change)
+        return llm, _Arguments((history,), kwargs, change=change)
 
     def _with_tools(
         self, llm: FunctionCallingLLM, history: list[ChatMessage], kwargs: dict[str, Any]
@@ -175,7 +177,7 @@ class Conversation:
         raw = response.raw
         return _reply(
             self._stamped(response, ask.tier.name), _text_of(response), raw, model=model_of(raw),
-            finish=_finish(response), logprobs=logprobs_of(raw),
+            finish=finish_told(response), logprobs=logprobs_of(raw),
         )  # fmt: skip
 
     def _stamped(self, response: Native, tier: str) -> Native:
@@ -197,6 +199,8 @@ class _Arguments:
     kwargs: dict[str, Any]
     plain: bool = False
     """Call `complete` and not `chat`."""
+    change: Change | None = None
+    """What is to be made of the SDK's request."""
 
 
 class _Gathered:
@@ -221,7 +225,7 @@ class _Gathered:
         self.last = response
         self.text.append(response.delta or "")
         self.logprobs += logprobs_of(raw)
-        self.finish = _finish(response) or self.finish
+        self.finish = finish_told(response) or self.finish
         self.model = self.model or model_of(raw)
         if usage_in(raw):
             self.usage_raw = raw
@@ -270,6 +274,7 @@ def _text_of(response: Native) -> str:
     return response.text if isinstance(response, CompletionResponse) else response.message.content or ""
 
 
-def _finish(response: Native) -> Finish | None:
+def finish_told(response: Native) -> Finish | None:
+    """Say why a response ended, where the provider told."""
     holder = response.message if isinstance(response, ChatResponse) else response
     return finish_of(response.raw, holder.additional_kwargs)

@@ -18,6 +18,8 @@ from typing import Any
 
 import httpx
 
+Change = Callable[[dict[str, Any]], dict[str, Any]]
+
 _asking: ContextVar[OpenStreams | None] = ContextVar("llama_index_tuppence_asking", default=None)
 
 
@@ -29,12 +31,15 @@ def inside_a_tier() -> bool:
 class OpenStreams:
     """The SDK streams of one ask; entered, it marks what runs as that tier's own, and takes in what that opens.
 
+    `change` is what is to be made of the SDK's request before it is sent.
+
     A class, since every chunk of a stream passes through: a generator is slower.
     """
 
-    __slots__ = ("_streams", "_token")
+    __slots__ = ("_change", "_streams", "_token")
 
-    def __init__(self) -> None:
+    def __init__(self, change: Change | None = None) -> None:
+        self._change = change
         self._streams: list[Any] = []
         self._token: Token[OpenStreams | None]
 
@@ -43,6 +48,10 @@ class OpenStreams:
 
     def __exit__(self, *_: object) -> None:
         _asking.reset(self._token)
+
+    def changed(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the request that the SDK is asked with, in this ask's words."""
+        return request if self._change is None else self._change(request)
 
     def note(self, stream: Any) -> Any:
         # Of a client that some observer has wrapped, it may be a plain generator.
@@ -107,8 +116,8 @@ class LateClient:
 
 def _noting_create(create: Callable[..., Any]) -> Callable[..., Any]:
     def noting_create(**request: Any) -> Any:
-        answer = create(**request)
         asking = _asking.get()
+        answer = create(**(request if asking is None else asking.changed(request)))
         if asking is None or not request.get("stream"):
             return answer
         return _awaited(answer, asking) if inspect.isawaitable(answer) else asking.note(answer)

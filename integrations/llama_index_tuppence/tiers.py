@@ -15,6 +15,7 @@ from typing import Any
 from llama_index.core.llms.llm import LLM
 
 from llama_index_tuppence.dialects import adapted, capabilities_of, context_of, provider_of
+from llama_index_tuppence.prefix_marks import takes_marks
 from tuppence.errors import ConfigError
 from tuppence.prices import PriceBook, Rate
 from tuppence.request import Capability
@@ -68,6 +69,7 @@ def tier(
         timeout_s=timeout_s,
         self_hosted=self_hosted,
         additions=additions,
+        prefix_marks=takes_marks(llm),
         llm=adapted(llm),
         listed=rate is None,
     )

@@ -34,14 +34,27 @@ OpenShared = Callable[[], Store]
 ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "How much is tea?"}]}
 PRICES: dict[str, Any] = {"m": {"input": "1", "output": "2"}}
 
-# Asks `count` times at once, in tasks or threads; says when it begins, and in the end what came back and why.
+# Asks `count` times at once, in tasks or threads. Says when it begins, when it first has to wait for another process,
+# and in the end what came back and why.
 CALLER = """
 import asyncio, json, sys
 from concurrent.futures import Future, ThreadPoolExecutor
 import openai
 from tuppence import tags
+from tuppence.assembly import open_cache
 from tuppence.clients import result_of, wrap
 url, cache, kind, count, tenant = sys.argv[1:]
+cache = open_cache(cache)
+store, waits = cache._store, []
+claim, aclaim = store.claim, store.aclaim
+def noted(answer):
+    if answer is False and not waits:
+        waits.append(True)
+        print("waits", flush=True)
+    return answer
+async def anoted(*arguments):
+    return noted(await aclaim(*arguments))
+store.claim, store.aclaim = lambda *arguments: noted(claim(*arguments)), anoted
 ASK = {"model": "m", "messages": [{"role": "user", "content": "How much is tea?"}]}
 PRICES = {"m": {"input": "1", "output": "2"}}
 options = {"base_url": url, "api_key": "test"}
@@ -92,7 +105,7 @@ def told(process: subprocess.Popen[str]) -> list[tuple[str, str]]:
     """Return what each call of a process got, and what its decision said of the cache."""
     output, errors = process.communicate(timeout=LONG_S)
     assert process.returncode == 0, errors
-    return [(text, why) for text, why in json.loads(output)]
+    return [(text, why) for text, why in json.loads(output.splitlines()[-1])]
 
 
 class CrowdSuite:
@@ -157,6 +170,8 @@ class FlightSuite(CrowdSuite):
         with calling(server, cache) as leader:
             server.await_arrived(1, timeout_s=LONG_S)
             with calling(server, cache, kind=kind, count=3) as waiting:
+                assert waiting.stdout is not None
+                assert waiting.stdout.readline() == "waits\n"
                 leader.kill()
                 killed_at = time.monotonic()
                 outcomes = told(waiting)
@@ -323,10 +338,12 @@ class FlightSuite(CrowdSuite):
         store = open_shared()
         assert isinstance(store, Claims)
         assert store.claim("k", "mine", 60.0) is True
-        store.release([("k", "another's")])
+        store.release(("k", "another's"))
         store.extend([("k", "another's")], 0.001)
+        store.flush()
         assert store.claim("k", "third", 60.0) is False
-        store.release([("k", "mine")])
+        store.release(("k", "mine"))
+        store.flush()
         assert store.claim("k", "third", 60.0) is True
 
     def test_a_claim_finds_the_value(self, open_shared: OpenShared) -> None:

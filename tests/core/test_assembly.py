@@ -7,8 +7,18 @@ from typing import Any
 import pytest
 
 from tuppence.assembly import open_cache, open_ledger, record_feedback
-from tuppence.cache import ExactCache, MemoryStore
+from tuppence.cache import (
+    ExactCache,
+    MemorySimilarStore,
+    MemoryStore,
+    RedisSimilarStore,
+    SemanticCache,
+    SqliteSimilarStore,
+    freeze_reply,
+)
+from tuppence.effects import Hit, Keep, Lease, Subject
 from tuppence.errors import ConfigError, LedgerError
+from tuppence.request import Message, Reply, Request
 
 
 def test_one_ledger_file_is_opened_once(tmp_path: Path) -> None:
@@ -30,6 +40,51 @@ def test_a_cache_is_taken_as_it_is_or_made(tmp_path: Path) -> None:
     assert open_cache(whole) is whole
     for option in (True, "memory", tmp_path / "answers.sqlite", "redis://127.0.0.1:1", "redis+cluster://127.0.0.1:1"):
         assert isinstance(open_cache(option), ExactCache)
+
+
+@pytest.mark.parametrize(
+    ("word", "similar"),
+    [
+        ("semantic", MemorySimilarStore),
+        ("semantic:memory", MemorySimilarStore),
+        ("semantic:answers.sqlite", SqliteSimilarStore),
+        ("semantic:redis://127.0.0.1:1", RedisSimilarStore),
+    ],
+)
+def test_a_semantic_cache_is_opened_in_one_word(
+    word: str, similar: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exact and similar entries lie in the same place; the embedder is the local one."""
+    monkeypatch.chdir(tmp_path)
+    cache = open_cache(word)
+    assert isinstance(cache, SemanticCache)
+    assert type(cache.similar) is similar
+    cache.close()
+
+
+def test_a_semantic_cache_in_a_file_finds_both_kinds_again(tmp_path: Path) -> None:
+    """One file holds the exact repeat and the question like it; both are there for the next program."""
+    word = f"semantic:{tmp_path / 'answers.sqlite'}"
+    policy_scope, request = "policy-1", Request((Message("user", "How do I cancel my gym membership?"),))
+    for turn in range(2):
+        cache = open_cache(word)
+        assert isinstance(cache, SemanticCache)
+        key = cache.key(request, policy_scope)
+        assert isinstance(key, str)
+        found = cache.lookup(key)
+        subject = cache.subject(request, key, policy_scope)
+        assert isinstance(subject, Subject)
+        near = cache.nearest(subject.scope, cache.embed(subject.question))
+        if turn == 0:
+            assert isinstance(found, Lease)
+            assert near == []
+            reply = Reply("At the desk.", finish="stop")
+            cache.remember(found, reply, origin="call-1")
+            cache.keep(Keep(subject, cache.embed(subject.question), reply, "call-1", 5), freeze_reply)
+        else:
+            assert isinstance(found, Hit)
+            assert [one.entry.question for one in near] == [subject.question]
+        cache.close()
 
 
 @pytest.mark.parametrize("option", [3, 1.5, object()])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuppence.cache.decision import SAFE_THRESHOLD, judge, opposed, unshareable, votes
+from tuppence.cache.decision import SAFE_THRESHOLD, judge, opposed, unshareable
 from tuppence.cache.entries import Entry, Neighbour
 
 NOWHERE = np.zeros(384, np.float32)
@@ -61,9 +61,9 @@ def test_a_true_repeat_behind_a_trap_is_found() -> None:
 
 def test_another_word_takes_more_similarity_than_none() -> None:
     """What the lists do not know, similarity must vouch for."""
-    bread = judge("How do I bake a loaf?", [near("How can I bake a loaf?", 0.95)], threshold=1.0)
-    other = judge("How do I bake a loaf?", [near("How can I bake a stollen?", 0.95)], threshold=1.0)
-    assert other.probability < 0.8 < bread.probability
+    bread = judge("How do I bake a loaf?", [near("How can I bake a loaf?", 0.96)], threshold=1.0)
+    other = judge("How do I bake a loaf?", [near("How can I bake a stollen?", 0.96)], threshold=1.0)
+    assert other.probability < SAFE_THRESHOLD <= bread.probability
     assert other.reason.startswith("words: loaf against stollen")
 
 
@@ -85,54 +85,6 @@ def test_the_threshold_decides_and_changes_nothing_else(threshold: float) -> Non
     assert found.serve == (found.probability >= threshold)
 
 
-LOST = [
-    "my parcel never came", "the parcel got lost on its way", "my delivery did not turn up", "no sign of my parcel",
-    "parcel has been lost", "where has the parcel gone, it never came",
-]  # fmt: skip
-
-
-def test_where_many_questions_have_one_answer_they_vouch_for_the_next() -> None:
-    """A help desk gives the same answer to all of these; the new one need not be near any of them in its words."""
-    standing = [near(question, 0.8 - i / 100, answer="lost") for i, question in enumerate(LOST)]
-    alone = [near(question, 0.8 - i / 100, answer=str(i)) for i, question in enumerate(LOST)]
-    assert asked("the delivery simply vanished", *standing) is not None
-    assert asked("the delivery simply vanished", *alone) is None
-
-
-def test_neighbours_that_disagree_serve_nothing() -> None:
-    """As many questions as near got another answer."""
-    mixed = [near(question, 0.8, answer=("lost", "late")[i % 2]) for i, question in enumerate(LOST)]
-    assert asked("the delivery simply vanished", *mixed) is None
-
-
-def test_the_answer_of_most_neighbours_is_served_not_that_of_the_nearest() -> None:
-    """One odd question among many of one answer may be the nearest by chance."""
-    odd = near("is delivery free", 0.805, answer="free")
-    standing = [near(question, 0.8, answer="lost") for question in LOST * 2]
-    assert asked("the delivery simply vanished", odd, *standing) in LOST
-
-
-def test_a_short_answer_to_many_questions_covers_no_other_number() -> None:
-    """Five primes all got "yes"; that says nothing about nine."""
-    primes = [near(f"Is {n} a prime number?", 0.97, answer="yes") for n in (5, 7, 11, 13, 17)]
-    assert asked("Is 9 a prime number?", *primes, threshold=0.01) is None
-
-
-def test_an_explanation_that_covered_other_numbers_covers_one_more() -> None:
-    """Why a payment fails was explained in the same words whatever its amount was."""
-    amounts = [near(f"why was my payment of {n} euros declined", 0.95, answer="why") for n in (5, 20, 31, 70, 90)]
-    assert asked("why was my payment of 45 euros declined", *amounts) is not None
-
-
-def test_votes_are_shares() -> None:
-    """The say of all answers together is one, and who has no answer stands alone."""
-    found = votes([near("a", 0.9, "x"), near("b", 0.8, "y"), near("c", 0.8, "x"), near("d", 0.7), near("e", 0.7)])
-    assert [len(vote.members) for vote in found] == [2, 1, 1, 1]
-    assert sum(vote.share for vote in found) == pytest.approx(1.0)
-    assert found[0].second == found[1].share
-    assert found[1].second == found[0].share
-
-
 def test_two_answers_are_compared_too() -> None:
     """An audit may ask whether two answers contradict each other."""
     assert opposed("It takes 14 days.", "It takes 40 days.") == "amount: 14 days against 40 days"
@@ -142,9 +94,9 @@ def test_two_answers_are_compared_too() -> None:
 def test_the_models_speak_the_right_way() -> None:
     """A likeness never speaks against an answer, a difference never for it."""
     models = json.loads((files("tuppence") / "data" / "cache_decision.json").read_text("utf-8"))
-    for name in ("alike", "differing", "vote"):
+    for name in ("extended", "reworded"):
         for feature, weight in models[name]["weights"].items():
-            assert (weight >= 0) == (feature in {"closeness", "share", "supporters"}), (name, feature)
+            assert (weight >= 0) == (feature in {"closeness"}), (name, feature)
 
 
 PERSONAL = [

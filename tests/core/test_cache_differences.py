@@ -1,8 +1,5 @@
 """What differs between two questions, and what only looks as if it did."""
 
-import time
-from statistics import median
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +27,8 @@ CHANGED = [
     ("name", "Does the warranty of Acme cover rust?", "Does the warranty of Zenith cover rust?"),
     ("name", "what should i see in paris", "what should i see in berlin"),
     ("name", "What is the best college in India?", "What is the best college?"),
+    ("name", "What is vitamin B good for?", "What is vitamin C good for?"),
+    ("name", "How did the town vote on plan F?", "How did the town vote on plan L?"),
     ("negation", "Why do cats purr?", "Why do cats not purr?"),
     ("negation", "Which plants need sunlight?", "Which plants don't need sunlight?"),
     ("negation", "Is the seat comfortable?", "Is the seat uncomfortable?"),
@@ -40,6 +39,7 @@ CHANGED = [
     ("opposite", "Should I stretch before running?", "Should I stretch after running?"),
     ("opposite", "How do I enable cookies?", "How do I disable cookies?"),
     ("opposite", "What is the best seat?", "What is the worst seat?"),
+    ("negation", "What is the best way to sleep?", "What is the worst way to sleep?"),
     ("opposite", "Should I buy the house now?", "Should I sell the house now?"),
     ("direction", "How do I move money to my account?", "How do I move money from my account?"),
     ("quantifier", "Do I have to eat at least two meals?", "Do I have to eat at most two meals?"),
@@ -73,6 +73,7 @@ SAME = [
     ("What does $1,500 buy?", "What does 1500 dollars buy?"),
     ("Is it free on July 4th?", "Is it free on 4 July?"),
     ("How does the gpt4 model work?", "How does the GPT-4 model work?"),
+    ("How do I repair a database?", "How do I repair a data base?"),
     ("What is the difference between tea and coffee?", "What's the difference between coffee and tea?"),
     ("How do I sum a column in Excel?", "In Excel, how do I sum a column?"),
     ("What does ROI mean?", "What does return on investment mean?"),
@@ -128,6 +129,19 @@ def test_another_word_is_counted_and_left_to_the_model() -> None:
 
 
 @pytest.mark.parametrize(
+    ("question", "language"),
+    [
+        ("How can I close the account in the app?", "en"),
+        ("Wie kann ich mein Konto in der App schließen?", "de"),
+        ("Bonjour", ""),
+    ],
+)
+def test_a_language_is_known_by_its_small_words(question: str, language: str) -> None:
+    """By that of most of them: "in" is of several."""
+    assert read(question).language == language
+
+
+@pytest.mark.parametrize(
     ("first", "second"),
     [("cancellation rules", "cancelation rules"), ("a definite answer", "a definate answer"), ("seperate", "separate")],
 )
@@ -178,15 +192,3 @@ def test_courtesy_never_differs(question: str, frame: str) -> None:
     found = compare(read(question), read(frame.format(question)))
     assert found.decisive is None
     assert (found.only_first, found.only_second) == (0, 0)
-
-
-def test_comparing_takes_less_than_150_microseconds() -> None:
-    """Readings are kept, so that a lookup pays for reading one question only."""
-    pairs = [(read(first), read(second)) for _, first, second in CHANGED]
-    taken = []
-    for _ in range(20):
-        for first, second in pairs:
-            started = time.perf_counter()
-            compare(first, second)
-            taken.append(time.perf_counter() - started)
-    assert median(taken) < 150e-6

@@ -1,5 +1,6 @@
 """The SQLite store among processes, locks, kills, forks and full disks."""
 
+import asyncio
 import hashlib
 import os
 import signal
@@ -7,11 +8,13 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tuppence.cache import SqliteStore
+from tuppence.cache.stores.sqlite_file import BUSY_S
 from tuppence.errors import CacheError
 
 VALUE_BYTES = 20_000
@@ -255,6 +258,23 @@ def test_the_bound_holds_over_many_entries(tmp_path: Path) -> None:
     assert store.get("0") is None
 
 
+def test_the_bound_in_bytes_holds_over_many_entries(tmp_path: Path) -> None:
+    """Within one per cent, however the values' sizes vary; what was used least recently goes."""
+    path = tmp_path / "cache.sqlite"
+    store = SqliteStore(path, max_bytes=100_000)
+    for i in range(1_000):
+        store.put(f"{i:x}", b"v" * (i * 37 % 900), None)
+        if i % 10 == 9:
+            store.flush()
+    with sqlite3.connect(path) as rows:
+        (size,) = rows.execute("SELECT sum(length(value)) FROM replies_v1").fetchone()
+    rows.close()
+    assert 95_000 <= size <= 105_000
+    assert store.get("3e7") is not None
+    assert store.get("1") is None
+    store.close()
+
+
 def test_expired_answers_do_not_stay_on_disk(tmp_path: Path) -> None:
     """The next program's first write removes what has expired."""
     path, hour = tmp_path / "cache.sqlite", 3600.0
@@ -295,3 +315,51 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
         store.put("a0", b"v", None)
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         store.get("a0")
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        store.claim("a0", "token", 3.0)
+    store.release(("a0", "token"))
+
+
+@pytest.mark.parametrize("commits", [False, True], ids=["the file's", "the writing thread's"])
+async def test_an_event_loop_never_waits_for_a_lock(tmp_path: Path, commits: bool) -> None:
+    """While another program writes for long, a claim waits on a thread, and then nobody leads: that is no failure."""
+    path = tmp_path / "cache.sqlite"
+    store, longest_s, done = SqliteStore(path), 0.0, False
+
+    async def ticking() -> None:
+        nonlocal longest_s
+        while not done:
+            started = time.monotonic()
+            await asyncio.sleep(0.005)
+            longest_s = max(longest_s, time.monotonic() - started)
+
+    with sqlite3.connect(path, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        ticks = asyncio.create_task(ticking())
+        if commits:
+            store.put("b0", b"v", None)
+        await asyncio.sleep(0.03)
+        assert await store.aclaim("a0", "mine", 60.0) is True
+        done = True
+        await ticks
+        other.execute("ROLLBACK")
+    other.close()
+    assert longest_s < BUSY_S * 0.8
+    assert await store.aclaim("a0", "mine", 60.0) is True
+    assert await store.aclaim("a0", "another's", 60.0) is False
+    store.close()
+
+
+def test_an_answer_and_the_end_of_its_lease_are_seen_together(tmp_path: Path) -> None:
+    """Whoever looks from another process finds the lease or the answer, and never neither."""
+    ours, theirs = SqliteStore(tmp_path / "cache.sqlite"), SqliteStore(tmp_path / "cache.sqlite")
+    for n in range(50):
+        key = f"{n:x}"
+        assert ours.claim(key, "mine", 60.0) is True
+        ours.put(key, b"{}", 60)
+        ours.release((key, "mine"))
+        while (found := theirs.claim(key, "theirs", 60.0)) is False:
+            pass
+        assert found is not True
+    for store in (ours, theirs):
+        store.close()

@@ -71,24 +71,23 @@ def test_the_least_recently_used_goes_first(open_store: OpenStore, clock: Clock)
     store.get("a")
     clock.now += 1
     store.put("d", b"v", None)
-    if isinstance(store, SqliteStore):
-        store.flush()
+    store.flush()
     assert [key for key in "abcd" if store.get(key)] == ["a", "c", "d"]
 
 
-def test_no_room_for_a_single_entry_is_refused(open_store: OpenStore) -> None:
+@pytest.mark.parametrize("bound", ["max_entries", "max_bytes"])
+def test_no_room_for_a_single_entry_is_refused(open_store: OpenStore, bound: str) -> None:
     """A store that could hold nothing is a mistake."""
-    with pytest.raises(ConfigError, match="max_entries is 0"):
-        open_store(max_entries=0)
+    with pytest.raises(ConfigError, match=f"{bound} is 0"):
+        open_store(**{bound: 0})
 
 
-def test_memory_is_bounded_in_bytes(clock: Clock) -> None:
+def test_a_store_is_bounded_in_bytes(open_store: OpenStore) -> None:
     """Large values push out small ones, and one too large for the whole store is not kept."""
-    store = MemoryStore(max_bytes=100, clock=clock)
-    for key in ("a", "b", "c"):
-        store.put(key, b"x" * 40, None)
-    assert [key for key in "abc" if store.get(key)] == ["b", "c"]
-    store.put("d", b"x" * 101, None)
-    assert [key for key in "abcd" if store.get(key)] == ["b", "c"]
-    store.put("b", b"x" * 60, None)
-    assert [key for key in "abcd" if store.get(key)] == ["b", "c"]
+    store = open_store(max_bytes=100)
+    for key, size, left in (("a", 40, "a"), ("b", 40, "ab"), ("c", 40, "bc"), ("d", 101, "bc"), ("b", 60, "bc")):
+        store.put(key, b"x" * size, None)
+        store.flush()
+        assert "".join(key for key in "abcd" if store.get(key)) == left
+    store.put("b", b"x" * 101, None)
+    assert store.get("b") is None

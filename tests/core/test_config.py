@@ -1,6 +1,7 @@
 """A policy as a file: what it says is what a model gets, and what is wrong in it is said all at once, line by line."""
 
 import json
+import math
 import subprocess
 import sys
 import textwrap
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 
 from tuppence import Message, Reply, Request, Usage
 from tuppence.attempts import Verdict
-from tuppence.cache import ExactCache
+from tuppence.cache import Audit, ExactCache, RedisSimilarStore, SemanticCache
+from tuppence.cache.stores.audits import has_audits
 from tuppence.checks import (
     And,
     NotEmpty,
@@ -54,6 +56,14 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
             def choose(request, ladder): return "large"
             def short(request, reply): return len(reply.text) < 5
             def classify(request): return "public"
+            def redact(text): return text.replace("4111", "****")
+            def embedder():
+                import numpy
+                class Lengths:
+                    name = "lengths"
+                    def embed(self, texts): return numpy.ones((len(texts), 4), numpy.float32) / 2
+                    async def aembed(self, texts): return self.embed(texts)
+                return Lengths()
         """)
     )
     monkeypatch.delitem(sys.modules, "own_rules", raising=False)
@@ -318,6 +328,58 @@ def test_a_cache_may_lie_in_a_redis(load: Load) -> None:
         load(f"{TIERS}cache: {{store: 'redis://127.0.0.1:1', max_entries: 5}}\n").options()
 
 
+@pytest.mark.parametrize(
+    "said", ["semantic", "semantic:kept.sqlite", "{store: kept.sqlite, semantic: true}", "{semantic: }"]
+)
+def test_a_cache_may_be_semantic_in_one_word(load: Load, tmp_path: Path, said: str) -> None:
+    """In memory or in a file beside the configuration, which exact and similar entries share."""
+    cache = load(f"{TIERS}cache: {said}\n").options()["cache"]
+    assert isinstance(cache, SemanticCache)
+    assert cache.calibration is None
+    assert (tmp_path / "kept.sqlite").exists() == ("kept" in said)
+    cache.close()
+
+
+def test_a_semantic_cache_says_all_that_it_can(load: Load, tmp_path: Path) -> None:
+    """A learned threshold has its audits in the cache's own file, questions too where the file says so."""
+    cache = load(
+        f"""{TIERS}cache:
+  store: kept.sqlite
+  ttl_s: 60
+  max_entries: 500
+  require_tenant: true
+  semantic: {{max_wrong_share: 0.01, delta: 0.1, audit_share: 0.2, examples: true, verified_by: large}}
+"""
+    ).options()["cache"]
+    learned = cache.calibration
+    assert (learned.max_wrong_share, learned.delta, learned.audit_share) == (0.01, 0.1, 0.2)
+    assert (cache.ttl_s, cache.require_tenant, cache.verified_by) == (60, True, "large")
+    learned.add(Audit("[]", 0.9, False, 1.0, "asked", "served"))
+    assert has_audits(tmp_path / "kept.sqlite")
+    assert learned.audits()[0].question == "asked"
+    cache.close()
+
+
+def test_a_semantic_cache_takes_a_threshold_an_embedder_and_a_redaction(load: Load) -> None:
+    """Functions of the user's own, as module:name."""
+    cache = load(
+        f"{TIERS}cache: {{semantic: {{threshold: 0.97, embedder: 'own_rules:embedder', redact: 'own_rules:redact'}}}}\n"
+    ).options()["cache"]
+    assert cache.threshold("") == 0.97
+    request = Request((Message("user", "Is this the number, 4111?"),))
+    assert cache.subject(request, "key", "scope").question == "Is this the number, ****?"
+    cache.close()
+
+
+def test_a_semantic_cache_may_lie_in_a_redis(load: Load) -> None:
+    """One that is away stops no program: until its audits can be read nothing is served."""
+    text = f"{TIERS}cache: {{store: 'redis://127.0.0.1:1', semantic: {{max_wrong_share: 0.02}}}}\n"
+    cache = load(text).options()["cache"]
+    assert isinstance(cache.similar, RedisSimilarStore)
+    assert cache.threshold("") == math.inf
+    cache.close()
+
+
 # -- what is wrong is said, with its place and its fix
 
 FAULTY = [
@@ -328,6 +390,26 @@ FAULTY = [
     ("mode: optimize", "4:7: mode is 'optimize': did you mean 'optimise'? it is one of optimise, observe, off"),
     ("max_usd_per_call: 0", "4:19: max_usd_per_call is 0: it should be greater than 0"),
     ("cache: {ttl_s: -1}", "4:16: cache.ttl_s is -1: it should be greater than 0"),
+    ("cache: {semantic: {treshold: 1}}", "4:20: unknown key 'treshold' in cache.semantic: did you mean 'threshold'?"),
+    ("cache: {semantic: {threshold: 0}}", "4:31: cache.semantic.threshold is 0: it should be greater than 0"),
+    ("cache: {semantic: {max_wrong_share: 1}}", "4:37: cache.semantic.max_wrong_share is 1: it should be less than 1"),
+    (
+        "cache: {semantic: {threshold: 1, delta: 0.1, max_wrong_share: 0.1}}",
+        "4:19: cache.semantic is {'threshold': 1, 'delta': Decimal('0.1'), 'max_wrong_shar...: threshold is fixed and",
+    ),
+    (
+        "cache: {semantic: {audit_share: 0.1}}",
+        "4:19: cache.semantic is {'audit_share': Decimal('0.1')}: audit_share needs audits, which only max_wrong_share",
+    ),
+    (
+        "cache: {semantic: {verified_by: larg}}",
+        "4:33: cache.semantic.verified_by names tier 'larg', which there is not: did you mean 'large'?",
+    ),
+    (
+        "cache: {semantic: {embedder: 'own_rules:embeder'}}",
+        "4:30: cache.semantic.embedder is 'own_rules:embeder': own_rules has no 'embeder': did you mean 'embedder'?",
+    ),
+    ("cache: {store: off, semantic: true}", "4:8: cache is {'store': 'off', 'semantic': True}: store is off, so"),
     ("retries: {max_attempts: 0}", "4:25: retries.max_attempts is 0: it should be greater than 0"),
     ("mode: off\nmode: observe", "5:1: 'mode' stands twice (first in line 4): keep one"),
     ("route: by_sise", "4:8: unknown key 'by_sise' in route: did you mean 'by_size'?"),

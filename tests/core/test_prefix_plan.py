@@ -342,29 +342,29 @@ def test_openai_reads_in_steps() -> None:
 
 def test_a_cheaper_model_may_cost_more_than_a_warm_one() -> None:
     """90,000 tokens read at $0.50 against all of them as input at $1: the large model's prefix is worth staying for."""
-    large = Seat(token_rate(input="5", output="25", cache_read="0.5"), held_tokens=90_000)
-    small = Seat(token_rate(input="1", output="5", cache_read="0.1"))
-    switch = switch_cost(100_000, stay=large, go=small)
+    large = Seat(token_rate(input="5", output="25", cache_read="0.5"), 100_000, held_tokens=90_000)
+    small = Seat(token_rate(input="1", output="5", cache_read="0.1"), 100_000)
+    switch = switch_cost(stay=large, go=small)
     assert switch is not None
     assert switch.stay_pico == (90_000 * 500_000 + 10_000 * 5_000_000)
     assert switch.extra_pico == 100_000 * 1_000_000 - switch.stay_pico == 5_000_000_000
     assert switch.left_pico == 90_000 * 4_500_000
 
 
-def test_a_prefix_that_is_written_anew_costs_the_premium_too() -> None:
-    """Where the other model's provider is asked to keep it."""
-    rate = token_rate(input="5", output="25", cache_read="0.5", cache_write_5m="6.25")
-    go = Seat(rate, upto_tokens=900, bucket="cache_write_5m")
-    switch = switch_cost(1000, stay=Seat(rate, held_tokens=900), go=go)
-    assert switch is not None and switch.extra_pico == 900 * (6_250_000 - 500_000)
+def test_what_the_answer_costs_counts_for_going() -> None:
+    """Each in its own tokens: 2,000 tokens of an answer at $25 are dearer than the 5,000,000,000 saved above."""
+    large = Seat(token_rate(input="5", output="25", cache_read="0.5"), 100_000, 90_000, answer_tokens=2000)
+    small = Seat(token_rate(input="1", output="5", cache_read="0.1"), 100_000, answer_tokens=2000)
+    switch = switch_cost(stay=large, go=small)
+    assert switch is not None and switch.extra_pico == 5_000_000_000 - 2000 * 20_000_000
 
 
 def test_a_switch_between_unpriced_models_has_no_cost() -> None:
     """None, not zero."""
-    priced = Seat(token_rate(input="1", output="1"))
     unread = PriceBook.default().rate("gpt-5-pro", at=NOW)
     assert unread is not None
-    assert switch_cost(100, stay=Seat(unread, held_tokens=50), go=priced) is None
+    go = Seat(token_rate(input="1", output="1"), 100)
+    assert switch_cost(stay=Seat(unread, 100, held_tokens=50), go=go) is None
 
 
 # -- the planner

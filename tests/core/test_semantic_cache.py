@@ -1,50 +1,26 @@
 """The semantic cache in the flow: what is served, to whom, and what happens when a part of it breaks."""
 
-import hashlib
 import math
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tuppence.attempts import Result, Verdict
-from tuppence.cache import Calibration, MemorySimilarStore, SemanticCache, SqliteAudits
+from tuppence.cache import Audit, Calibration, MemorySimilarStore, SemanticCache, SqliteAudits
+from tuppence.cache.calibration import MemoryAudits
 from tuppence.drivers import arun, run, stream
 from tuppence.effects import Ask
-from tuppence.embed import Vectors
 from tuppence.errors import ConfigError
 from tuppence.flow import plan
 from tuppence.policy import Policy
 from tuppence.ports import Port
-from tuppence.prices import token_rate
 from tuppence.request import Message, Request
 from tuppence.testing.models import ScriptedModels
 from tuppence.tiers import Tier
 
-RATE = token_rate(input="1", output="2")
-ASKED = "How do I cancel my gym membership?"
-AGAIN = "How can I cancel my gym membership?"
-OPPOSITE = "How do I not cancel my gym membership?"
-OTHER = "What is the capital of Mongolia?"
-
-
-class Words:
-    """Embeds a text as its bag of words: enough to tell near from far, the same in every process."""
-
-    name = "words-64"
-
-    def embed(self, texts: Sequence[str], /) -> Vectors:
-        rows = np.zeros((len(texts), 64), np.float32)
-        for row, text in zip(rows, texts, strict=True):
-            for word in re.findall(r"\w+", text.casefold()):
-                row[int(hashlib.md5(word.encode()).hexdigest(), 16) % 64] += 1
-        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
-
-    async def aembed(self, texts: Sequence[str], /) -> Vectors:
-        return self.embed(texts)
+from .semantic_suite import AGAIN, ASKED, OPPOSITE, OTHER, RATE, Words
 
 
 class Program:
@@ -199,17 +175,6 @@ def test_observe_mode_only_says_what_it_would_have_served() -> None:
     assert "similar question" in result.decision.would
 
 
-def test_a_served_text_asked_again_is_an_exact_repeat() -> None:
-    """Its answer lives no longer than the entry that it came from."""
-    now = [1_000.0]
-    store = MemorySimilarStore(clock=lambda: now[0])
-    program = Program(similar=store, clock=lambda: now[0], ttl_s=60.0)
-    program.ask(ASKED)
-    now[0] += 40
-    assert program.ask(AGAIN).tier == "similar"
-    assert program.ask(AGAIN).tier == "cache"
-
-
 def test_an_invalidated_tag_takes_all_that_was_served_from_it() -> None:
     """The entry, its exact repeat, and the texts that it was served to."""
     program = Program()
@@ -249,12 +214,53 @@ def test_a_draft_that_failed_its_check_is_not_kept() -> None:
     assert [ask.tier.name for ask in program.models.asked].count("large") == 2
 
 
+def without_numbers(text: str) -> str:
+    return re.sub(r"\d+", "#", text)
+
+
 def test_what_is_redacted_is_neither_kept_nor_compared() -> None:
     """The hook sees the question before anything else of the cache does."""
-    program = Program(redact=lambda text: re.sub(r"\d+", "#", text))
+    program = Program(redact=without_numbers, answer="On its way.")
     program.ask("Where is parcel 4711 from the Mongolian warehouse?")
     (kept, _hits), *_ = program.cache.similar.entries()
     assert kept.question == "Where is parcel # from the Mongolian warehouse?"
+
+
+def test_what_was_redacted_still_tells_two_questions_apart() -> None:
+    """One parcel's answer is not another's, though both questions are kept in the same words."""
+    program = Program(redact=without_numbers, answer="On its way.")
+    program.ask("Where is parcel 4711 from the Mongolian warehouse?")
+    assert program.ask("Where is parcel 4712 from the Mongolian warehouse?").tier == "large"
+    assert program.ask("Where is the parcel 4711 from the Mongolian warehouse?").tier == "similar"
+
+
+@pytest.mark.parametrize(("one", "other"), [("5 $", "5 €"), ("from 7 to 8", "from 8 to 7")])
+def test_marks_and_order_that_were_redacted_count_as_well(one: str, other: str) -> None:
+    """Whatever is taken out, and wherever it stood."""
+    program = Program(redact=lambda text: re.sub(r"[\d$€]", "#", text), answer="Yes.")
+    program.ask(f"Does the standard parcel service cost {one} this month?")
+    assert program.ask(f"Does the standard parcel service cost {other} this month?").tier == "large"
+    assert program.calls == 2
+
+
+def test_an_answer_with_what_must_not_be_stored_is_not_stored() -> None:
+    """Neither as an exact repeat nor for questions like it; an altered answer is not served either."""
+    program = Program(redact=without_numbers, answer="Your card ends in 4711.")
+    assert [program.ask(question).tier for question in (ASKED, ASKED, AGAIN)] == ["large"] * 3
+    assert program.cache.similar.entries() == []
+
+
+def test_a_redaction_that_breaks_stores_nothing_and_fails_no_call() -> None:
+    """It is recorded; the model is asked."""
+
+    def broken(_text: str) -> str:
+        raise ValueError("no rule")
+
+    program = Program(redact=broken)
+    for _ in range(2):
+        result = program.ask(ASKED)
+        assert (result.tier, result.decision.faults[0]) == ("large", "cache: ValueError: no rule")
+    assert program.cache.similar.entries() == []
 
 
 def test_hits_are_counted_by_entry() -> None:
@@ -304,6 +310,22 @@ def test_a_share_of_the_hits_goes_on_being_asked() -> None:
         program.cache.flush()
     tiers = [program.ask(f"So, {AGAIN}{'!' * i}").tier for i in range(60)]
     assert {"similar", "large"} == set(tiers)
+
+
+def test_an_audit_that_breaks_is_told_by_a_later_call() -> None:
+    """Comparing is done beside the calls: the one that it was for has ended by then."""
+
+    class Full(MemoryAudits):
+        def add(self, audit: Audit) -> None:
+            raise OSError("disk full")
+
+    calibration = Calibration(max_wrong_share=0.2, log=Full())
+    program = Program(calibration=calibration, answer="The same.")
+    program.ask(ASKED)
+    assert program.ask(AGAIN).decision.faults == []
+    program.cache.flush()
+    assert calibration.finding('["", ""]').audits == 1
+    assert program.ask(f"{AGAIN}!").decision.faults == ["cache: OSError: disk full"]
 
 
 def test_what_an_abandoned_call_had_is_not_kept() -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from tuppence.testing import ProviderServer
-
-from .redis_server import MISSING, RedisServer, running, running_cluster
+from tuppence.testing.redis_server import MISSING, RedisServer, running, running_cluster
 
 StartRedis = Callable[..., RedisServer]
 

@@ -18,9 +18,9 @@ from tuppence.cache.stores.redis_link import ANSWER_S, CONNECT_S, RedisLink
 from tuppence.errors import CacheError
 from tuppence.prices import token_rate
 from tuppence.testing import Fault, ProviderServer, Turn
+from tuppence.testing.redis_server import RedisServer
 
 from .conftest import StartRedis
-from .redis_server import RedisServer
 
 pytestmark = pytest.mark.services
 

@@ -12,8 +12,9 @@ from tuppence.effects import Hit, Lease
 pytest.register_assert_rewrite(f"{(__package__ or '').rpartition('.')[0]}.core.flight_suite")
 
 # After pytest knows that it holds assertions.
+from tuppence.testing.redis_server import RedisServer  # noqa: E402
+
 from ..core.flight_suite import TEA, FlightSuite, OpenShared, following  # noqa: E402, TID252
-from .redis_server import RedisServer  # noqa: E402
 
 pytestmark = pytest.mark.services
 

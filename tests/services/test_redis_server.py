@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from .redis_server import RedisServer
+from tuppence.testing.redis_server import RedisServer
 
 pytestmark = pytest.mark.services
 

@@ -26,9 +26,10 @@ from tuppence.request import Reply
 pytest.register_assert_rewrite(f"{(__package__ or '').rpartition('.')[0]}.core.store_suite")
 
 # After pytest knows that it holds assertions.
+from tuppence.testing.redis_server import RedisServer  # noqa: E402
+
 from ..core.store_suite import Clock, OpenStore, StoreSuite  # noqa: E402, TID252
 from .conftest import StartRedis  # noqa: E402
-from .redis_server import RedisServer  # noqa: E402
 
 pytestmark = pytest.mark.services
 
@@ -210,7 +211,8 @@ async def test_every_kind_of_client_decides_alike(
     assert await in_thread(store.get, "a1") is not None
     assert await in_thread(store.invalidate, "page") == 1
     assert await store.aget("a1") is None
-    await in_thread(store.release, [("a1", "first")])
+    store.release(("a1", "first"))
+    await in_thread(store.flush)
     assert await store.aclaim("a1", "third", 60.0) is True
     await in_thread(store.close)
     await closed(client)

@@ -29,6 +29,8 @@ from tuppence.errors import CacheError, ConfigError
 pytest.register_assert_rewrite(f"{(__package__ or '').rpartition('.')[0]}.core.similar_stores")
 
 # After pytest knows that it holds assertions.
+from tuppence.testing.redis_server import RedisServer  # noqa: E402
+
 from ..core.similar_stores import (  # noqa: E402, TID252
     AXIS,
     DIMENSIONS,
@@ -44,7 +46,6 @@ from ..core.similar_stores import (  # noqa: E402, TID252
     keep,
 )
 from .conftest import StartRedis  # noqa: E402
-from .redis_server import RedisServer  # noqa: E402
 
 pytestmark = pytest.mark.services
 
@@ -111,12 +112,6 @@ class TestMakingRoom(EvictionSuite):
             return store
 
         return open_empty
-
-    # There is no bound in bytes but the server's own.
-    test_the_byte_bound_holds = None
-    test_one_entry_cannot_push_out_all = None
-    test_a_replacement_that_is_not_admitted_still_replaces = None
-    test_no_room_at_all_is_refused = None
 
 
 # -- opening
@@ -322,6 +317,17 @@ def test_room_is_made_by_samples(opened: Opened) -> None:
     left = {one.id for one, _ in store.entries()}
     assert dear <= left
     assert len(left) >= 180
+
+
+def test_a_bound_in_bytes_holds_for_more_than_a_sample(opened: Opened) -> None:
+    """What they take together is told from samples: to within some percent, whatever their sizes."""
+    store = opened(max_bytes=1_000_000)
+    for begin in range(0, 1_200, 50):
+        some = range(begin, begin + 50)
+        keep(store, *(entry(f"{n:x}", direction(n), value=json.dumps("v" * (n * 37 % 4_000)).encode()) for n in some))
+    sizes = [one.vector.nbytes + len(one.value) + len(one.question) for one, _ in store.entries()]
+    assert 300 < len(sizes) < 1_200
+    assert 700_000 < sum(sizes) < 1_100_000
 
 
 # -- large scopes

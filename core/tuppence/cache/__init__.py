@@ -12,6 +12,7 @@ from tuppence.cache.semantic import SemanticCache
 from tuppence.cache.stores import MemoryStore, SqliteStore
 from tuppence.cache.stores.audits import SqliteAudits
 from tuppence.cache.stores.redis import RedisStore
+from tuppence.cache.stores.redis_audits import RedisAudits
 from tuppence.cache.stores.similar_memory import MemorySimilarStore
 from tuppence.cache.stores.similar_redis import RedisSimilarStore
 from tuppence.cache.stores.similar_sqlite import SqliteSimilarStore
@@ -27,6 +28,7 @@ __all__ = [
     "Judgement",
     "MemorySimilarStore",
     "MemoryStore",
+    "RedisAudits",
     "RedisSimilarStore",
     "RedisStore",
     "Saved",

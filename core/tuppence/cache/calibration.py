@@ -14,10 +14,12 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tuppence.errors import ConfigError
+from tuppence.cache.forks import make_fork_safe
+from tuppence.errors import CacheError, ConfigError
 
 GRID = (0.99, 0.97, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
 """Probabilities at which serving may begin. Below one half a wrong answer would be the likelier one."""
@@ -45,11 +47,14 @@ class Audit:
 
 
 class AuditLog(Protocol):
-    """Keeps audits; whatever it raises is recorded."""
+    """Keeps audits, maybe those of many processes; whatever it raises is recorded."""
 
-    def add(self, audit: Audit, /) -> None: ...
-    def read(self) -> Sequence[Audit]:
-        """Return all audits, oldest first."""
+    def add(self, audit: Audit, /) -> None:
+        """Keep an audit; it survives a kill -9, where the log outlives the process at all, when this returns."""
+        ...
+
+    def read(self, after: int = 0, /) -> Sequence[Audit]:
+        """Return all audits but the first `after`, oldest first."""
         ...
 
 
@@ -62,8 +67,8 @@ class MemoryAudits:
     def add(self, audit: Audit) -> None:
         self._audits.append(audit)
 
-    def read(self) -> Sequence[Audit]:
-        return tuple(self._audits)
+    def read(self, after: int = 0) -> Sequence[Audit]:
+        return tuple(self._audits[after:])
 
 
 @dataclass(slots=True)
@@ -108,6 +113,9 @@ class Calibration:
     While a domain has none, nothing is served there; every near question is then asked anyway and audited for nothing.
     Once it has one, `audit_share` of the hits goes on being asked, and the threshold is withdrawn or lowered as
     evidence comes in. `delta` is the probability with which the promise may fail, for each domain.
+
+    A `log` that processes or machines share teaches all of them: each takes in what the others have added whenever it
+    adds an audit of its own.
     """
 
     def __init__(
@@ -121,17 +129,31 @@ class Calibration:
         self.delta = delta
         self.audit_share = audit_share
         self._log = MemoryAudits() if log is None else log
-        self._lock = threading.Lock()
         self._domains: dict[str, Tally] = {}
         self._all = Tally()
-        for audit in self._log.read():
-            self._count(audit)
+        self._read = 0
+        self._begin()
+        make_fork_safe(self)
+        # A Redis that is away fails no program: nothing is served before there is an audit, and then it is asked again.
+        with suppress(CacheError):
+            self._follow()
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        # Apart from the other: who asks for a threshold never waits for a disk or a network.
+        self._following = threading.Lock()
 
     def add(self, audit: Audit) -> None:
-        """Take an audit in, and keep it; raises what the log raises."""
-        with self._lock:
-            self._count(audit)
-        self._log.add(audit)
+        """Keep an audit, and take in what has been added to the log by now; raises what the log raises."""
+        try:
+            self._log.add(audit)
+        except Exception:
+            # What cannot be kept still counts here: a threshold must fall though the log is away. One whose keeping
+            # timed out may turn up in the log and count twice.
+            with self._lock:
+                self._count(audit)
+            raise
+        self._follow()
 
     def threshold(self, domain: str) -> float:
         """Return the probability from which hits are served in `domain`; infinite while there is no evidence."""
@@ -153,10 +175,20 @@ class Calibration:
 
     def findings(self) -> list[Finding]:
         """Return the finding of every domain that has audits."""
-        return [self.finding(domain) for domain in sorted(self._domains)]
+        with self._lock:
+            domains = sorted(self._domains)
+        return [self.finding(domain) for domain in domains]
 
     def audits(self) -> Sequence[Audit]:
         return self._log.read()
+
+    def _follow(self) -> None:
+        with self._following:
+            new = self._log.read(self._read)
+            with self._lock:
+                for audit in new:
+                    self._count(audit)
+                self._read += len(new)
 
     def _count(self, audit: Audit) -> None:
         self._domains.setdefault(audit.domain, Tally()).add(audit)
@@ -197,6 +229,15 @@ class Calibration:
             middle = (low + high) // 2
             low, high = (low, middle) if self._holds(audits + middle, wrong) else (middle, high)
         return high
+
+    def before_fork(self) -> None:
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        self._begin()
 
 
 def log_wealth(audits: int, wrong: int, promised: float) -> float:

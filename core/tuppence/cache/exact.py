@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 from tuppence.cache.flights import Flight, Flights, Landing, Seat, runs_event_loop
 from tuppence.cache.keys import Uncacheable, cache_key
 from tuppence.cache.leases import Claim, Claims, Held, Leases, Pause
-from tuppence.cache.replies import Freeze, Thaw, freeze_reply, opened, sealed, thaw_reply, worth_keeping
+from tuppence.cache.replies import Freeze, Redact, Thaw, freeze_reply, opened, sealed, thaw_reply, worth_keeping
 from tuppence.cache.steps import Steps, arun, run
 from tuppence.effects import Hit, Lease
 from tuppence.errors import ConfigError
@@ -46,6 +46,10 @@ class Store(Protocol):
         """Delete everything."""
         ...
 
+    def flush(self) -> None:
+        """Return once all that was put would survive a kill -9, where the store outlives the process at all."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -67,8 +71,9 @@ class ExactCache:
     """Settings, store and single flight in one.
 
     `ttl_s` None keeps entries until they are evicted. `wait_s` bounds the wait for an equal call under way, in this
-    process or, where the store is shared, in another; 0 turns single flight off. Safe to use from threads, from
-    asyncio tasks of any loop, and after a fork.
+    process or, where the store is shared, in another; 0 turns single flight off. `redact` takes out of a text what must
+    not be stored: an answer that it would change is not kept, since a changed one must not be served. Safe to use from
+    threads, from asyncio tasks of any loop, and after a fork.
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class ExactCache:
         sampled: bool = False,
         require_tenant: bool = False,
         wait_s: float = 30.0,
+        redact: Redact | None = None,
     ) -> None:
         if ttl_s is not None and ttl_s <= 0:
             raise ConfigError(f"ttl_s is {ttl_s}: it must be above 0, or None to keep entries until evicted")
@@ -90,6 +96,7 @@ class ExactCache:
         self.tool_turns = tool_turns
         self.sampled = sampled
         self.require_tenant = require_tenant
+        self._redact = redact
         self._flights = Flights(wait_s=wait_s)
         self._leases = Leases(store, wait_s=wait_s) if wait_s and isinstance(store, Claims) else None
         # Asked once: looking a protocol up costs more than looking a key up.
@@ -146,7 +153,7 @@ class ExactCache:
 
         It is kept for `ttl_s`, or `at_most_s` if that is shorter.
 
-        A reply that is not `worth_keeping` is not kept and frees all waiters: theirs would hardly be better.
+        A reply that is not to be kept, cut short or not for storing, frees all waiters: theirs would hardly be better.
         Raises what the store or `freeze` raises, after freeing the waiters.
         """
         flight = lease.token if isinstance(lease.token, Flight) else None
@@ -157,7 +164,7 @@ class ExactCache:
             return
         value = None
         try:
-            if worth_keeping(reply, tool_turns=self.tool_turns):
+            if worth_keeping(reply, tool_turns=self.tool_turns) and self.may_store(reply):
                 value = sealed((freeze or freeze_reply)(reply), origin)
                 for_s = min(math.inf if self.ttl_s is None else self.ttl_s, at_most_s)
                 self._store.put(lease.key, value, None if for_s == math.inf else for_s, tags)
@@ -170,12 +177,24 @@ class ExactCache:
             if flight is not None:
                 self._let_go(flight)
 
+    def may_store(self, reply: Reply) -> bool:
+        """Say whether there is nothing in the reply's text, or in its tool calls, for `redact` to take out."""
+        texts = (reply.text, *(call.arguments for call in reply.tool_calls))
+        return self._redact is None or all(self._redact(text) == text for text in texts)
+
     def invalidate(self, tag: str) -> int:
         """Delete every answer that was kept with `tag`, whatever its tenant; return how many could have been served.
 
         Raises what the store raises. An answer that is being asked for meanwhile is kept when it comes.
         """
         return self._store.invalidate(tag)
+
+    def flush(self) -> None:
+        """Return once all that was kept would survive a kill -9, where its store outlives the process at all.
+
+        Raises what the store raises.
+        """
+        self._store.flush()
 
     def close(self) -> None:
         """Free all waiters, here and in other processes, and close the store."""

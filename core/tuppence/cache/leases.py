@@ -28,9 +28,8 @@ most a tenth late, and the looks of a waiter grow with the logarithm of its wait
 after 0.05 s was learnt of 4 ms late by 15 looks, one after 0.5 s 35 ms late by 38. A subscription would be quicker by
 that much, and would cost each process a connection and miss what was said before it.
 """
-IDLE_S = 5.0
-"""The thread that keeps leases ends when it had none for so long."""
-CLOSE_WITHIN_S = 2.0
+IDLE_LOOKS = 5
+"""The thread that extends leases ends when it had none for so many looks."""
 
 
 Named: TypeAlias = tuple[str, str]
@@ -53,12 +52,11 @@ class Claims(Protocol):
         """Have leases last for another `for_s` seconds; those that are another's are left alone."""
         ...
 
-    def release(self, leases: Sequence[Named], /) -> None:
-        """Give up leases; those that are another's are left alone."""
-        ...
+    def release(self, lease: Named, /) -> None:
+        """Give a lease up, once what was put before can be read by others; one that is another's is left alone.
 
-    def flush(self) -> None:
-        """Return once other processes can read all that was put."""
+        Returns at once and raises nothing: where the store fails, leases run out by themselves.
+        """
         ...
 
 
@@ -89,7 +87,7 @@ class Pause:
 
 
 class Leases:
-    """The leases that this process holds in one store, and the thread that extends and releases them."""
+    """The leases that this process holds in one store, and the thread that extends them."""
 
     def __init__(
         self,
@@ -110,10 +108,8 @@ class Leases:
         # Reentrant: a garbage collection under the lock may close a stream, which closes its lease.
         self._wake = threading.Condition(threading.RLock())
         self._held: dict[str, Held] = {}
-        self._freed: list[Held] = []
-        self._extend_at = 0.0
-        self._releasing = False
         self._thread: threading.Thread | None = None
+        self._idle = 0
         self._closed = False
 
     def take(self, key: str) -> Steps[tuple[tuple[bytes, float] | Held | None, float]]:
@@ -141,79 +137,53 @@ class Leases:
         """Extend a lease for as long as others would wait for it, from now on."""
         with self._wake:
             held.since_s = self._clock()
-            if self._closed:
-                self._freed.append(held)
-            else:
-                if not self._held:
-                    self._extend_at = held.since_s + self._lasting_s / 3
+            if not self._closed:
                 self._held[held.token] = held
-            self._run_thread()
+                self._run_thread()
+                return
+        self._store.release((held.key, held.token))
 
     def release(self, held: Held) -> None:
         """Give a lease up, once what was put before can be read by others; returns at once."""
         with self._wake:
             self._held.pop(held.token, None)
-            self._freed.append(held)
-            self._run_thread()
+        self._store.release((held.key, held.token))
 
     def close(self) -> None:
-        """Give up all leases; waits for that, but not long."""
+        """Give up all leases; others can have them once the store is flushed or closed."""
         with self._wake:
             self._closed = True
-            self._freed += self._held.values()
-            self._held.clear()
-            if self._freed:
-                self._run_thread()
-            self._wake.wait_for(lambda: not self._freed and not self._releasing, CLOSE_WITHIN_S)
+            held, self._held = self._held, {}
+            self._wake.notify_all()
+        for one in held.values():
+            self._store.release((one.key, one.token))
 
     def _run_thread(self) -> None:
-        self._wake.notify_all()
         if self._thread is None:
             thread = threading.Thread(target=self._serve, name="tuppence-leases", daemon=True)
             thread.start()
-            self._thread = thread
+            self._thread, self._idle = thread, 0
 
     def _serve(self) -> None:
-        while (freed := self._awaited()) is not None:
-            if freed:
-                self._gave_up(freed)
-            if self._clock() >= self._extend_at:
-                self._extend()
+        while (leases := self._due()) is not None:
+            try:
+                if leases:
+                    self._store.extend(leases, self._lasting_s)
+            except Exception:  # noqa: BLE001 - whatever the store's trouble is, the next look is a third of a lease away
+                continue
 
-    def _awaited(self) -> list[Held] | None:
-        """Wait for something to release or for the time to extend; None once there is nothing to wait for."""
+    def _due(self) -> list[Named] | None:
+        """Wait a third of a lease and return what is held then; None once nothing was for long."""
         with self._wake:
-            self._releasing = False
-            self._wake.notify_all()
-            holds = bool(self._held)
-            patience = self._extend_at - self._clock() if holds else IDLE_S
-            self._wake.wait_for(lambda: self._freed or self._closed or bool(self._held) != holds, max(0.0, patience))
-            if not self._held and not self._freed:
-                self._thread = None
-                return None
-            freed, self._freed = self._freed, []
-            self._releasing = bool(freed)
-            return freed
-
-    def _gave_up(self, freed: list[Held]) -> None:
-        try:
-            self._store.flush()
-            self._store.release([(held.key, held.token) for held in freed])
-        except Exception:  # noqa: BLE001 - whatever the store's trouble is, leases run out by themselves
-            return
-
-    def _extend(self) -> None:
-        with self._wake:
+            self._wake.wait_for(lambda: self._closed, self._lasting_s / 3)
             # Nobody waits for a lease older than this: its holder is slow beyond use, or lost.
             for held in [held for held in self._held.values() if self._clock() - held.since_s > self._wait_s]:
                 del self._held[held.token]
-            leases = [(held.key, held.token) for held in self._held.values()]
-            self._extend_at = self._clock() + self._lasting_s / 3
-        try:
-            if leases:
-                self._store.extend(leases, self._lasting_s)
-        except Exception:  # noqa: BLE001 - as above; the next look is a third of a lease away
-            return
+            self._idle = 0 if self._held else self._idle + 1
+            if self._closed or self._idle == IDLE_LOOKS:
+                self._thread = None
+                return None
+            return [(held.key, held.token) for held in self._held.values()]
 
     def before_fork(self) -> None:
         self._wake.acquire()

@@ -18,6 +18,8 @@ Freeze: TypeAlias = Callable[[Reply], Any]
 """Turns a reply into what `json.dumps` takes."""
 Thaw: TypeAlias = Callable[[Any], Reply]
 """Turns that back into a reply of its own; whatever it raises makes the entry a miss."""
+Redact: TypeAlias = Callable[[str], str]
+"""Takes out of a text what must not be stored, and changes nothing else."""
 
 FORMAT = 1
 _FINISHES = (None, *get_args(Finish))

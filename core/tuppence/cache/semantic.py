@@ -9,26 +9,28 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from tuppence import effects
 from tuppence.cache import decision
-from tuppence.cache.auditing import Auditor
+from tuppence.cache.background import Background
 from tuppence.cache.calibration import GRID, Audit, Calibration
 from tuppence.cache.decision.differences import compare
 from tuppence.cache.decision.reading import read
 from tuppence.cache.entries import SimilarStore
 from tuppence.cache.exact import ExactCache, Store
 from tuppence.cache.keys import Uncacheable, is_tool_turn
-from tuppence.cache.replies import Freeze, Thaw, opened, sealed, worth_keeping
+from tuppence.cache.replies import Freeze, Redact, Thaw, opened, sealed, worth_keeping
 from tuppence.cache.stores.memory import MemoryStore
 from tuppence.effects import Entry, Hit, Keep, Neighbour, Remember, Subject
 from tuppence.embed import Embedder, Vector
 from tuppence.errors import CacheError, ConfigError
-from tuppence.request import Message, Request
+from tuppence.request import Request
 
 NEIGHBOURS = 20
 """Entries that one lookup compares: enough to see whether those near a question agree on its answer."""
@@ -41,8 +43,8 @@ SAME_ANSWER = 0.9
 
 Same = Callable[[str, str], bool]
 """Says whether two answers would do for each other; a comparison of your own is better than any of ours."""
-Redact = Callable[[str], str]
-"""Takes what must not be stored out of a question; its outcome is embedded, compared and kept."""
+_PIECES = re.compile(r"\w+|[^\w\s]")
+"""Words, and marks one by one."""
 
 
 class SemanticCache(ExactCache):
@@ -51,7 +53,8 @@ class SemanticCache(ExactCache):
     `embedder` makes the vectors and `similar` keeps them with their answers; `store` is the exact cache's. A near
     question is served where `decision.judge` gives at least the threshold: the shipped safe one, `threshold`, or what
     `calibration` has learned from audits. `verified_by` names a tier or judge that must agree first; where it cannot be
-    asked, nothing is served. `same` compares answers in audits. Other options are those of `ExactCache`.
+    asked, nothing is served. `same` compares answers in audits. What `redact` leaves of a question is embedded,
+    compared and kept; what it takes out is part of the scope, as a hash. Other options are those of `ExactCache`.
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class SemanticCache(ExactCache):
         threshold: float | None = None, calibration: Calibration | None = None, verified_by: str | None = None,
         same: Same | None = None, redact: Redact | None = None, clock: Callable[[], float] = time.time, **options: Any,
     ) -> None:  # fmt: skip
-        super().__init__(MemoryStore() if store is None else store, **options)
+        super().__init__(MemoryStore() if store is None else store, redact=redact, **options)
         if threshold is not None and not 0.0 < threshold <= 1.0:
             raise ConfigError(f"threshold is {threshold}: it is a probability above 0, at most 1")
         self._embedder = embedder
@@ -68,8 +71,7 @@ class SemanticCache(ExactCache):
         self.calibration = calibration
         self.verified_by = verified_by
         self._same = self._say_the_same if same is None else same
-        self._auditor = Auditor()
-        self._redact = redact
+        self._background = Background()
         self._clock = clock
 
     @property
@@ -93,21 +95,17 @@ class SemanticCache(ExactCache):
             return Uncacheable(f"a question of more than {LONGEST_QUESTION_WORDS} words is not compared")
         if reason := decision.unshareable(asked.text):
             return Uncacheable(reason)
-        return Subject(
-            key, self._context(request, asked, scope), self._redacted(asked.text), _domain(request), request.cache_tags
-        )
+        question = asked.text if self._redact is None else self._redact(asked.text)
+        return Subject(key, self._context(request, question, scope), question, _domain(request), request.cache_tags)
 
-    def _context(self, request: Request, asked: Message, scope: str) -> str:
-        """Hash everything but the question's text; a tenant's name can never stand for "no tenant"."""
-        around = replace(request, messages=(*request.messages[:-1], replace(asked, text="")))
+    def _context(self, request: Request, question: str, scope: str) -> str:
+        """Hash everything but the words of `question`; a tenant's name can never stand for "no tenant"."""
+        *before, asked = request.messages
+        around = replace(request, messages=(*before, replace(asked, text="")))
+        kind = json.dumps(["semantic", *_taken_out(asked.text, question)])
         tenant = request.tags.get("tenant")
-        scopes = ("semantic", self._embedder.name, scope) if tenant is None else (
-            "semantic", self._embedder.name, scope, tenant
-        )  # fmt: skip
+        scopes = (kind, self._embedder.name, scope) if tenant is None else (kind, self._embedder.name, scope, tenant)
         return around.fingerprint(*scopes)
-
-    def _redacted(self, text: str) -> str:
-        return text if self._redact is None else self._redact(text)
 
     # -- what is known
 
@@ -134,10 +132,13 @@ class SemanticCache(ExactCache):
         return self._threshold if self.calibration is None else self.calibration.threshold(domain)
 
     def open(self, entry: Entry, thaw: Thaw) -> Hit:
-        """Make a reply of an entry that is served; one that cannot be read is removed, and `CacheError` raised."""
+        """Make a reply of an entry that is served; one that cannot be read is removed, and `CacheError` raised.
+
+        Waits for nothing: the removing is done beside the call.
+        """
         hit = opened(entry.value, max(0.0, self._clock() - entry.stored_at), thaw)
         if hit is None:
-            self.forget(entry.id)
+            self._background.submit(lambda: self.forget(entry.id))
             raise CacheError(f"the entry of {entry.question!r} cannot be read: it was removed, and the model is asked")
         self.similar.used(entry.id)
         return hit
@@ -146,7 +147,7 @@ class SemanticCache(ExactCache):
 
     def keep(self, kept: Keep, freeze: Freeze) -> None:
         """Keep a paid answer for questions like the one it answered, if it is a whole answer in words."""
-        if not worth_keeping(kept.reply):
+        if not worth_keeping(kept.reply) or not self.may_store(kept.reply):
             return
         subject, now = kept.subject, self._clock()
         self.similar.add(
@@ -170,9 +171,12 @@ class SemanticCache(ExactCache):
     # -- what is learned
 
     def audit(self, audit: effects.Audit, thaw: Thaw) -> None:
-        """Compare, beside the calls, an answer that was not served with the model's own."""
+        """Compare, beside the calls, an answer that was not served with the model's own.
+
+        Raises, once, what an earlier comparison or its log raised.
+        """
         if self.calibration is not None and audit.probability >= GRID[-1]:
-            self._auditor.submit(lambda: self._compare(audit, thaw))
+            self._background.submit(lambda: self._compare(audit, thaw))
 
     def _compare(self, audit: effects.Audit, thaw: Thaw) -> None:
         assert self.calibration is not None
@@ -196,17 +200,39 @@ class SemanticCache(ExactCache):
         super().invalidate(_like(id))
 
     def invalidate(self, tag: str) -> int:
-        """Delete every answer that has `tag`, exact and similar; return how many there were."""
-        return super().invalidate(tag) + self.similar.invalidate(tag)
+        """Delete every answer that has `tag`, exact and similar; return how many there were.
+
+        Raises what a store raises; where one is away, the other forgets all the same.
+        """
+        try:
+            exact = super().invalidate(tag)
+        finally:
+            similar = self.similar.invalidate(tag)
+        return exact + similar
 
     def flush(self) -> None:
         """Return once all audits are made and all that was kept would survive a kill, where its store outlives one."""
-        self._auditor.flush()
+        self._background.flush()
+        super().flush()
         self.similar.flush()
 
     def close(self) -> None:
         super().close()
         self.similar.close()
+
+
+def _taken_out(text: str, redacted: str) -> list[str]:
+    """Return what `text` has and `redacted` has not: questions that differ in it alone are not the same."""
+    if text == redacted:
+        return []
+    left = Counter(_PIECES.findall(redacted.casefold()))
+    gone = []
+    for piece in _PIECES.findall(text.casefold()):
+        if left[piece]:
+            left[piece] -= 1
+        else:
+            gone.append(piece)
+    return gone
 
 
 def _like(id: str) -> str:  # noqa: A002 (the entry's own word)

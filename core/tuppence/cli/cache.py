@@ -14,11 +14,12 @@ from tuppence.errors import CacheError
 
 if TYPE_CHECKING:
     from tuppence.cache import Audit, Finding
+    from tuppence.cache.calibration import AuditLog
 
 app = typer.Typer(no_args_is_help=True, help="Look into a semantic cache.")
 
 _EXAMPLES = 5
-_HOW = "give SemanticCache a Calibration(log=SqliteAudits(FILE, examples=True)) and let it see some traffic"
+_HOW = "give SemanticCache a Calibration(log={}(..., examples=True)) and let it see some traffic"
 
 
 @app.callback()
@@ -28,23 +29,36 @@ def cache() -> None:
 
 @app.command()
 def audit(
-    file: Annotated[Path, typer.Argument(help="The file that the audits are kept in.", show_default=False)],
+    log: Annotated[str, typer.Argument(help="The file or redis:// URL that audits are kept in.", show_default=False)],
     max_wrong_share: Annotated[float, typer.Option(metavar="PART", help="Share of wrong hits to promise.")] = 0.02,
     delta: Annotated[float, typer.Option(metavar="PART", help="Probability with which a promise may fail.")] = 0.05,
+    prefix: Annotated[str, typer.Option(metavar="TEXT", help="How its keys in Redis begin.")] = "tuppence",
     format: Annotated[TableOrJson, typer.Option(help="How to spell it.")] = TableOrJson.table,  # noqa: A002
 ) -> None:
     """Show hits that were audited, how many were wrong, and the threshold that keeps the promise."""
-    from tuppence.cache import Calibration, SqliteAudits
-    from tuppence.cache.stores.audits import has_audits
+    from tuppence.cache import Calibration
 
-    if not has_audits(file):
-        raise CacheError(f"{file} holds no audits: {_HOW}")
-    calibration = Calibration(max_wrong_share=max_wrong_share, delta=delta, log=SqliteAudits(file))
+    calibration = Calibration(max_wrong_share=max_wrong_share, delta=delta, log=open_audits(log, prefix))
     findings, wrong = calibration.findings(), [one for one in calibration.audits() if not one.same and one.question]
     if format is TableOrJson.json:
         terminal.out(f"{json.dumps(_as_json(findings, wrong), indent=2, ensure_ascii=False)}\n")
     else:
         _show(findings, wrong, max_wrong_share)
+
+
+def open_audits(log: str, prefix: str) -> AuditLog:
+    """Open the audits that lie somewhere already; raises `CacheError` where there are none."""
+    from tuppence.cache import RedisAudits, SqliteAudits
+    from tuppence.cache.stores.audits import has_audits
+
+    if "://" in log:
+        in_redis = RedisAudits(log, prefix=prefix)
+        if in_redis.read():
+            return in_redis
+        raise CacheError(f"no audits lie in that Redis: {_HOW.format('RedisAudits')}")
+    if not has_audits(Path(log)):
+        raise CacheError(f"{log} holds no audits: {_HOW.format('SqliteAudits')}")
+    return SqliteAudits(log)
 
 
 def _as_json(findings: list[Finding], wrong: list[Audit]) -> dict[str, Any]:

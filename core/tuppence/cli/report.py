@@ -13,7 +13,7 @@ from tuppence.cli import terminal
 from tuppence.cli.terminal import Format
 
 if TYPE_CHECKING:
-    from tuppence.spend import Report
+    from tuppence.spend import Report, WrongHits
 
 _AGO = re.compile(r"(\d{1,6})\s*([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -54,6 +54,12 @@ def report(
     tenant: Annotated[str | None, _tag("tenant")] = None,
     session: Annotated[str | None, _tag("session")] = None,
     workflow: Annotated[str | None, _tag("workflow")] = None,
+    audits: Annotated[
+        str | None, typer.Option(help="File or redis:// URL of a semantic cache's audits, to show its wrong hits.")
+    ] = None,
+    max_wrong_share: Annotated[
+        float, typer.Option(metavar="PART", help="Share of wrong hits that the cache promises.")
+    ] = 0.02,
     format: Annotated[Format, typer.Option(help="How to spell it.")] = Format.table,  # noqa: A002 - the option's name
     output: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
 ) -> None:
@@ -68,15 +74,34 @@ def report(
     if not path.exists():
         terminal.complain(f"there is no ledger at {path} yet.\n{_HOW}".rstrip())
         raise typer.Exit(1)
+    start, end = (None if one is None else moment(one) for one in (since, until))
     found = spend.report(
-        path, by=[part.strip() for part in by.split(",") if part.strip()], where=where,
-        since=None if since is None else moment(since), until=None if until is None else moment(until),
+        path, by=[part.strip() for part in by.split(",") if part.strip()], where=where, since=start, until=end,
+        wrong_hits=None if audits is None else _wrong_hits(audits, max_wrong_share, start, end),
     )  # fmt: skip
     if not found.total.attempts and not found.total.hits:
         narrowed = bool(where or since or until)
         why = "no call that you asked for: widen --since, --until or the tags" if narrowed else f"no calls yet.\n{_HOW}"
         terminal.complain(f"the ledger {path} holds {why}".rstrip())
     _show(found, format, output)
+
+
+def _wrong_hits(log: str, max_wrong_share: float, start: datetime | None, end: datetime | None) -> WrongHits:
+    """Count the audits from a time of what the cache serves, by the threshold that it has learned by now."""
+    from tuppence.cache import Calibration
+    from tuppence.cache.calibration import wilson
+    from tuppence.cli.cache import open_audits
+    from tuppence.spend import WrongHits
+
+    calibration = Calibration(max_wrong_share=max_wrong_share, log=open_audits(log, "tuppence"))
+    served = [
+        audit for audit in calibration.audits()
+        if audit.probability >= calibration.threshold(audit.domain)
+        and (start is None or audit.at >= start.timestamp())
+        and (end is None or audit.at < end.timestamp())
+    ]  # fmt: skip
+    wrong = sum(not audit.same for audit in served)
+    return WrongHits(len(served), wrong, wilson(wrong, len(served)))
 
 
 def _show(found: Report, format: Format, output: Path | None) -> None:  # noqa: A002

@@ -6,7 +6,7 @@ left alone, since four cache points are all that the API takes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tuppence.clients.dialect import Json
@@ -23,54 +23,58 @@ def marked(body: Json, marks: Sequence[Mark]) -> Json:
     A mark on what has no block to carry it is left out.
     """
     parts = {name: body[name] for name in ("tools", "system", "messages") if body.get(name)}
-    if _NAME in body or _is_marked(parts):
+    if _NAME in body or is_marked(parts):
         return body
     turns = list(body["messages"])
     result = {**body, "messages": turns}
     first = 1 if body.get("system") else 0
     for mark in marks:
-        control = _control(mark.lifetime)
         if mark.place == "tools":
-            result |= _tools(list(body.get("tools") or ()), control)
+            result |= {"tools": marked_tools(body["tools"], mark.lifetime)} if "tools" in parts else {}
         elif mark.place < first:
-            result["system"] = _content(body["system"], control)
+            result["system"] = marked_content(body["system"], mark.lifetime) or body["system"]
         elif mark.place - first < len(turns):
             turn = turns[mark.place - first]
-            turns[mark.place - first] = {**turn, "content": _content(turn["content"], control)}
+            content = marked_content(turn["content"], mark.lifetime) or turn["content"]
+            turns[mark.place - first] = {**turn, "content": content}
     return result
 
 
-def _control(lifetime: str) -> dict[str, str]:
+def marked_tools(tools: Sequence[Any], lifetime: str) -> list[Any]:
+    """Return the tools with a cache point on the last one that can carry it."""
+    tools = list(tools)
+    for index in range(len(tools) - 1, -1, -1):
+        # A deferred tool is not in the prompt, and the API refuses a cache point on it.
+        if not tools[index].get("defer_loading"):
+            tools[index] = {**tools[index], _NAME: cache_point(lifetime)}
+            break
+    return tools
+
+
+def takes_a_point(block: Any) -> bool:
+    """Say whether the API lets a cache point stand on a content block; it refuses one on an empty text."""
+    if not isinstance(block, Mapping) or block.get("type") in _UNMARKABLE:
+        return False
+    return block.get("type") != "text" or bool(block.get("text"))
+
+
+def marked_content(content: Any, lifetime: str, *, carries: Callable[[Any], bool] = takes_a_point) -> list[Any] | None:
+    """Return a content with a cache point on the last block that carries one; None where none does."""
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+    for index in range(len(blocks) - 1, -1, -1):
+        if carries(blocks[index]):
+            blocks[index] = {**blocks[index], _NAME: cache_point(lifetime)}
+            return blocks
+    return None
+
+
+def cache_point(lifetime: str) -> dict[str, str]:
     # The ordinary lifetime is not spelt: some gateways know no other, and refuse the field.
     return {"type": "ephemeral"} if lifetime == "5m" else {"type": "ephemeral", "ttl": lifetime}
 
 
-def _tools(tools: list[Any], control: dict[str, str]) -> Json:
-    for index in range(len(tools) - 1, -1, -1):
-        # A deferred tool is not in the prompt, and the API refuses a cache point on it.
-        if not tools[index].get("defer_loading"):
-            tools[index] = {**tools[index], _NAME: control}
-            return {"tools": tools}
-    return {}
-
-
-def _content(content: Any, control: dict[str, str]) -> Any:
-    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
-    for index in range(len(blocks) - 1, -1, -1):
-        if _takes_a_mark(blocks[index]):
-            blocks[index] = {**blocks[index], _NAME: control}
-            return blocks
-    return content
-
-
-def _takes_a_mark(block: Any) -> bool:
-    if not isinstance(block, Mapping) or block.get("type") in _UNMARKABLE:
-        return False
-    # The API refuses a cache point on an empty text.
-    return block.get("type") != "text" or bool(block.get("text"))
-
-
-def _is_marked(value: Any) -> bool:
+def is_marked(value: Any) -> bool:
+    """Say whether a cache point stands anywhere in a part of a request."""
     if isinstance(value, Mapping):
-        return _NAME in value or any(map(_is_marked, value.values()))
-    return isinstance(value, list | tuple) and any(map(_is_marked, value))
+        return _NAME in value or any(map(is_marked, value.values()))
+    return isinstance(value, list | tuple) and any(map(is_marked, value))

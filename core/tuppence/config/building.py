@@ -1,4 +1,4 @@
-"""Make routes, guards, checks and stores of what a file says. Every fault is told at its place in the file.
+"""Make routes, guards and checks of what a file says. Every fault is told at its place in the file.
 
 What the pieces do is theirs to say; nothing here decides a call.
 """
@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from tuppence import checks, routes
-from tuppence.cache import ExactCache, MemoryStore, SqliteStore
-from tuppence.cache.stores.redis import RedisStore
 from tuppence.checks.compose import Composable as ComposableCheck
 from tuppence.config.faults import did_you_mean, path
 from tuppence.config.references import imported
-from tuppence.config.schema import CacheSettings, CheckSettings, GuardSettings, RouteSettings
+from tuppence.config.schema import CheckSettings, GuardSettings, RouteSettings
 from tuppence.config.shapes import Strict
 from tuppence.config.source import Fault, Loc
 from tuppence.effects import Check, Route
@@ -43,19 +41,19 @@ def route_of(settings: RouteSettings, loc: Loc) -> Route:
     here = (*loc, name)
     if name in ("first_of", "within"):
         parts = [route_of(part, (*here, index)) for index, part in enumerate(value)]
-        return _made(here, lambda: reduce(routes.Either if name == "first_of" else routes.Then, parts))
+        return made(here, lambda: reduce(routes.Either if name == "first_of" else routes.Then, parts))
     if name == "sticky":
         inner = route_of(value.route, (*here, "route"))
-        return _made(here, lambda: routes.sticky(inner, **_given(value, "max_sessions")))
+        return made(here, lambda: routes.sticky(inner, **stated(value, "max_sessions")))
     if name == "by_task":
         tasks = {
             task: routes.TaskPolicy(None if one.start == STRONGEST else one.start, one.threshold)
             for task, one in value.items()
         }
-        return _made(here, lambda: routes.by_task(tasks))
+        return made(here, lambda: routes.by_task(tasks))
     if name == "custom":
         return _custom_route(value, here)
-    return _made(here, lambda: _simple_route(name, value))
+    return made(here, lambda: _simple_route(name, value))
 
 
 def _simple_route(name: str, value: Any) -> Route:
@@ -64,13 +62,13 @@ def _simple_route(name: str, value: Any) -> Route:
     if name == "by_keywords":
         return routes.by_keywords(value)
     if name == "by_complexity":
-        return routes.by_complexity(**_given(value, "bands"))
-    return routes.by_size(**_given(value, "small_words", "large_words"))
+        return routes.by_complexity(**stated(value, "bands"))
+    return routes.by_size(**stated(value, "small_words", "large_words"))
 
 
 def _custom_route(reference: str, loc: Loc) -> Route:
-    found = _imported(reference, loc)
-    return cast(Route, found) if isinstance(found, ComposableRoute) else _made(loc, lambda: routes.custom(found))
+    found = imported_at(reference, loc)
+    return cast(Route, found) if isinstance(found, ComposableRoute) else made(loc, lambda: routes.custom(found))
 
 
 def guard_of(settings: GuardSettings, loc: Loc) -> Route:
@@ -81,10 +79,10 @@ def guard_of(settings: GuardSettings, loc: Loc) -> Route:
         return routes.only(*value)
     if name == "custom":
         return _custom_route(value, here)
-    given = _given(value, "private", "public")
+    given = stated(value, "private", "public")
     if value.classify is not None:
-        given["classify"] = _imported(value.classify, (*here, "classify"))
-    return _made(here, lambda: routes.by_data_class(**given))
+        given["classify"] = imported_at(value.classify, (*here, "classify"))
+    return made(here, lambda: routes.by_data_class(**given))
 
 
 def check_of(settings: CheckSettings, loc: Loc) -> Check:
@@ -95,17 +93,17 @@ def check_of(settings: CheckSettings, loc: Loc) -> Check:
         parts = [check_of(part, (*here, index)) for index, part in enumerate(value)]
         return reduce(checks.And if name == "all" else checks.Or, parts)
     if name == "custom":
-        found = _imported(value, here)
+        found = imported_at(value, here)
         return cast(Check, found) if isinstance(found, ComposableCheck) else checks.custom(found)
     if name == "agrees_with":
         return checks.agrees_with(value)
     if name == "judged_by":
-        return checks.judged_by(value.tier, **_given(value, "rubric", "params"))
+        return checks.judged_by(value.tier, **stated(value, "rubric", "params"))
     if name == "self_confidence":
-        return _made(here, lambda: checks.self_confidence(**_given(value, "field", "out_of")))
+        return made(here, lambda: checks.self_confidence(**stated(value, "field", "out_of")))
     if name == "matches_schema":
-        model = None if value.model is None else _imported(value.model, (*here, "model"))
-        return _made(here, lambda: checks.matches_schema(value.json_schema if model is None else model))
+        model = None if value.model is None else imported_at(value.model, (*here, "model"))
+        return made(here, lambda: checks.matches_schema(value.json_schema if model is None else model))
     if name == "default":
         return checks.default_check()
     plain: Callable[[], Check] = getattr(checks, name)
@@ -149,46 +147,24 @@ def misplaced_judge(loc: Loc, name: str, tiers: list[str]) -> Fault:
     )
 
 
-def cache_of(settings: CacheSettings, folder: Path) -> ExactCache | None:
-    """Open the cache; a path is relative to the file's folder. Raises `CacheError` where it cannot be opened, and
-    `ConfigError` for a setting that its store does not have.
-    """
-    if settings.store == "off":
-        return None
-    room = _given(settings, "max_entries")
-    if settings.store == "memory":
-        store: MemoryStore | SqliteStore | RedisStore = MemoryStore(**room)
-    elif "://" in settings.store:
-        if room:
-            raise ConfigError(
-                f"cache.max_entries is {settings.max_entries}, but what Redis keeps is bounded by its own `maxmemory` "
-                "and eviction policy: leave max_entries out"
-            )
-        store = RedisStore(settings.store)
-    else:
-        store = SqliteStore(folder / Path(settings.store).expanduser(), **room)
-    said = settings.model_fields_set - {"store", "max_entries"}
-    return ExactCache(store, **{name: getattr(settings, name) for name in said})
-
-
 def ledger_of(word: str, folder: Path) -> bool | Path:
     """Say what a model's `ledger` option should be."""
     return {"off": False, "default": True}.get(word, folder / Path(word).expanduser())
 
 
-def _given(settings: Strict, *names: str) -> dict[str, Any]:
+def stated(settings: Strict, *names: str) -> dict[str, Any]:
     """Take the settings that the file states, so that the pieces' own defaults hold for the rest."""
     return {name: value for name in names if (value := getattr(settings, name)) is not None}
 
 
-def _imported(reference: str, loc: Loc) -> Any:
+def imported_at(reference: str, loc: Loc) -> Any:
     found = imported(reference, loc)
     if isinstance(found, Fault):
         raise Misbuilt(found)
     return found
 
 
-def _made(loc: Loc, make: Callable[[], T]) -> T:
+def made(loc: Loc, make: Callable[[], T]) -> T:
     try:
         return make()
     except ConfigError as error:

@@ -6,7 +6,7 @@ works. Never builds a native model: the integrations do that, each its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tuppence.assembly import open_cache
+from tuppence.assembly import open_cache, open_planner
 from tuppence.config.building import (
     Misbuilt,
-    cache_of,
     check_of,
     guard_of,
     ledger_of,
@@ -26,6 +25,7 @@ from tuppence.config.building import (
     tiers_named,
     unknown_tier,
 )
+from tuppence.config.caching import cache_of, parts_of, tier_named
 from tuppence.config.faults import faults_of
 from tuppence.config.schema import Settings, TierSettings
 from tuppence.config.source import Fault, Loc, Source, read
@@ -56,7 +56,7 @@ class Config:
         said, given = self.settings, self.settings.model_fields_set
         options: dict[str, Any] = {
             name: getattr(said, name)
-            for name in ("threshold", "max_usd_per_call", "on_exhausted", "mode", "version")
+            for name in ("threshold", "max_usd_per_call", "on_exhausted", "mode", "version", "prompt_cache")
             if name in given
         }
         if said.route is not None:
@@ -78,6 +78,7 @@ class Config:
         options = self.options()
         options.pop("ledger", None)
         options["cache"] = open_cache(options.get("cache", True))
+        options["prefix"] = open_planner(options.pop("prompt_cache", None))
         tiers, judges = (tuple(spec.tier for spec in specs) for specs in (self.tiers, self.judges))
         return Policy(tiers=tiers, judges=judges, **options)
 
@@ -145,7 +146,10 @@ def _checked(settings: Settings, source: Source) -> tuple[_Specs, _Specs, list[F
     parts: list[tuple[Any, Loc]] = [(one, ("guards", i)) for i, one in enumerate(settings.guards)]
     parts += [(part, (name,)) for name in ("route", "check") if (part := getattr(settings, name)) is not None]
     for part, loc in parts:
-        faults += _strangers(part, loc, settings) or _unbuildable(part, loc)
+        faults += _strangers(tiers_named(part, loc), loc, settings) or _unbuildable(part, loc)
+    faults += _strangers(tier_named(settings.cache), ("cache",), settings)
+    if settings.cache is not None and settings.cache.semantic is not None:
+        faults += _unbuildable(settings.cache.semantic, ("cache",))
     try:
         _retries(settings)
     except ConfigError as error:
@@ -153,11 +157,11 @@ def _checked(settings: Settings, source: Source) -> tuple[_Specs, _Specs, list[F
     return tiers, judges, faults
 
 
-def _strangers(part: Any, loc: Loc, settings: Settings) -> list[Fault]:
+def _strangers(named: Iterable[tuple[Loc, str]], loc: Loc, settings: Settings) -> list[Fault]:
     """Find names that stand for nothing. Judges are asked by checks and kept by guards; no route leads to one."""
     tiers, judges = ([one.name for one in listed] for listed in (settings.tiers, settings.judges))
     faults: list[Fault] = []
-    for at, name in tiers_named(part, loc):
+    for at, name in named:
         if loc == ("route",) and name in judges:
             faults.append(misplaced_judge(at, name, tiers))
         elif name not in (*tiers, *judges):
@@ -167,7 +171,9 @@ def _strangers(part: Any, loc: Loc, settings: Settings) -> list[Fault]:
 
 def _unbuildable(part: Any, loc: Loc) -> list[Fault]:
     try:
-        if loc == ("check",):
+        if loc == ("cache",):
+            parts_of(part)
+        elif loc == ("check",):
             check_of(part, loc)
         elif loc == ("route",):
             if is_guard(route_of(part, loc)):

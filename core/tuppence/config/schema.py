@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from tuppence.config.cache_schema import CacheSettings
 from tuppence.config.shapes import Nothing, OneOf, Strict
 from tuppence.config.values import (
     Count,
@@ -209,25 +210,6 @@ class CheckSettings(OneOf):
     any: Annotated[list[CheckSettings], Field(min_length=1)] | None = None
 
 
-class CacheSettings(Strict):
-    """Where exact repeats are kept."""
-
-    store: Annotated[str, Field(min_length=1)] = "memory"
-    ttl_s: Seconds | None = None
-    max_entries: Positive | None = None
-    tool_turns: bool | None = None
-    sampled: bool | None = None
-    require_tenant: bool | None = None
-    wait_s: NotNegative | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _word(cls, value: Any) -> Any:
-        if isinstance(value, bool):
-            return {"store": "memory" if value else "off"}
-        return {"store": value} if isinstance(value, str) else value
-
-
 class RetrySettings(Strict):
     per_tier: Natural | None = None
     max_attempts: Positive | None = None
@@ -263,6 +245,7 @@ class Settings(Strict):
     check: Annotated[CheckSettings | None, BeforeValidator(_check_word)] = None
     threshold: Score = 0.5
     cache: CacheSettings | None = None
+    prompt_cache: bool = False
     ledger: Annotated[str, BeforeValidator(_ledger_word), Field(min_length=1)] = "default"
     retries: RetrySettings | None = None
     max_usd_per_call: Annotated[Dollars, Field(gt=0)] | None = None

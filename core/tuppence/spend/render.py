@@ -1,7 +1,6 @@
 """A report for people (a table), for spreadsheets (CSV) and for programs (JSON).
 
-CSV and JSON hold every digit; only the table rounds. A label must never reach a terminal as control
-characters.
+CSV and JSON hold every digit; only the table rounds.
 """
 
 from __future__ import annotations
@@ -9,15 +8,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from tuppence.spend.figures import dollars, label, short
+from tuppence.spend.hit_shown import hit_fields, hit_section
+from tuppence.spend.prefix_shown import prefix_fields, prefix_section
 from tuppence.spend.report import Line, Report
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-NO_VALUE = "(none)"
 
 
 def as_table(report: Report) -> RenderableType:
@@ -34,11 +33,13 @@ def as_table(report: Report) -> RenderableType:
         table.add_column(name, justify="right", no_wrap=True)
     for line in report.lines:
         # The cell does not wrap but its column may shrink: long labels give way to figures.
-        labels = (Text(_label(value), no_wrap=True, overflow="ellipsis") for value in line.key)
+        labels = (Text(label(value), no_wrap=True, overflow="ellipsis") for value in line.key)
         table.add_row(*labels, *_figures(line))
     table.add_section()
     table.add_row("total", *[""] * (len(report.by) - 1), *_figures(report.total), style="bold")
-    return Group(table, *(Text(note) for note in notes(report)))
+    return Group(
+        table, *(Text(note) for note in notes(report)), *hit_section(report.hits), *prefix_section(report.prefix)
+    )
 
 
 def notes(report: Report) -> list[str]:
@@ -79,6 +80,8 @@ def as_json(report: Report) -> str:
             "lines": lines,
             "total": _fields(report.total),
             "saved_against": report.baseline,
+            "answer_cache": hit_fields(report.hits),
+            "prompt_cache": prefix_fields(report.prefix),
             "unread_files": [str(path) for path in report.unread],
         },
         indent=2,
@@ -110,29 +113,11 @@ def _figures(line: Line) -> list[str]:
         f"{line.attempts:,}",
         f"{line.amplification:.2f}",
         f"{line.hits:,}",
-        _short(line.input_tokens),
-        _short(line.output_tokens),
-        _dollars(line.cost_usd),
-        "-" if line.saved_usd is None else _dollars(line.saved_usd),
+        short(line.input_tokens),
+        short(line.output_tokens),
+        dollars(line.cost_usd),
+        "-" if line.saved_usd is None else dollars(line.saved_usd),
         f"{line.estimated:,}",
         f"{line.unpriced:,}",
         f"{line.errors:,}",
     ]
-
-
-def _short(count: int) -> str:
-    for power, unit in ((12, "T"), (9, "G"), (6, "M")):
-        if count >= 10**power:
-            return f"{count / 10**power:.2f}{unit}"
-    return f"{count:,}"
-
-
-def _dollars(amount: Decimal) -> str:
-    """Show cents where there are dollars, and six digits where there are only fractions of a cent."""
-    return f"{amount:,.2f}" if abs(amount) >= 100 else f"{amount:,.4f}" if abs(amount) >= 1 else f"{amount:,.6f}"
-
-
-def _label(value: str | None) -> str:
-    if value is None:
-        return NO_VALUE
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)

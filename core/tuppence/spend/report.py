@@ -7,8 +7,8 @@ from.
 
 from __future__ import annotations
 
-import json
 import sqlite3
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,10 +19,13 @@ from typing import Any
 
 from tuppence.errors import LedgerError
 from tuppence.prices import PicoUSD, usd
+from tuppence.spend.hit_savings import HitReport, WrongHits, hit_report
 from tuppence.spend.ledger import spill
 from tuppence.spend.ledger.rows import TAG_COLUMNS, clean
 from tuppence.spend.ledger.schema import read_only
+from tuppence.spend.prefix_savings import PrefixLine, prefix_lines
 from tuppence.spend.savings import COMPARED, COMPARED_TABLE
+from tuppence.spend.sums import INPUT, OUTPUT, exact_money, exact_sum, joined
 
 DIMENSIONS: Mapping[str, str] = {
     "day": "strftime('%Y-%m-%d', started_us / 1000000, 'unixepoch')",
@@ -37,8 +40,6 @@ _ADDITIVE = (
     "attempts", "hits", "errors", "input_tokens", "output_tokens", "estimated", "unpriced", "pico_usd", "saved_pico",
     "observed", "would_save_pico",
 )  # fmt: skip
-_INPUT = "input + cache_read + cache_write_5m + cache_write_1h + audio_input + audio_cache_read + media_input"
-_OUTPUT = "output + audio_output + media_output"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,10 @@ class Report:
     """What savings are measured against, in words."""
     unread: tuple[Path, ...] = ()
     """Spill files whose rows are not in the ledger yet, and so not in this report."""
+    prefix: tuple[PrefixLine, ...] = ()
+    """What providers' prompt caches gave, by tier; empty where none was used."""
+    hits: HitReport | None = None
+    """What answer caches gave; None where none was asked."""
 
 
 def report(
@@ -114,11 +119,13 @@ def report(
     since: datetime | None = None,
     until: datetime | None = None,
     where: Mapping[str, str] | None = None,
+    wrong_hits: WrongHits | None = None,
 ) -> Report:
     """Add up the attempts of the ledger at `path` that started in [since, until) and carry all the tags of
     `where`.
 
-    Times without a zone are UTC. Raises `LedgerError` for an unknown dimension or a file that is not a ledger.
+    `wrong_hits` is what a semantic cache's audits say, to stand beside its hits. Times without a zone are UTC. Raises
+    `LedgerError` for an unknown dimension or a file that is not a ledger.
     """
     unknown = [name for name in by if name not in DIMENSIONS]
     if unknown:
@@ -134,10 +141,12 @@ def report(
             lines = _lines(connection, by, condition, values)
             total = _total(connection, lines, condition, values)
             baseline = _baseline(connection, condition, values)
+            prefix = prefix_lines(connection, condition, values, now=time.time())
+            hits = hit_report(connection, condition, values, wrong_hits)
     except sqlite3.Error as error:
         raise LedgerError(f"the ledger {path} cannot be read ({error})") from error
     lines.sort(key=lambda line: (_day(line, by), -line.pico_usd, tuple(value or "" for value in line.key)))
-    return Report(tuple(by), tuple(lines) if by else (), total, baseline, tuple(spill.found(path)))
+    return Report(tuple(by), tuple(lines) if by else (), total, baseline, tuple(spill.found(path)), prefix, hits)
 
 
 def _baseline(connection: sqlite3.Connection, condition: str, values: Sequence[str | int]) -> str:
@@ -190,13 +199,13 @@ def _lines(
             COUNT(*) FILTER (WHERE pico_usd IS NULL),
             COUNT(DISTINCT compared.call_id),
             COUNT(would_pico) FILTER (WHERE pico_usd IS NOT NULL),
-            {_sum(_INPUT, "outcome <> 'hit'")}, '[]',
-            {_sum(_OUTPUT, "outcome <> 'hit'")}, '[]',
-            {_money("pico_usd", "TRUE")},
-            {_money("pico_usd", "compared.call_id IS NOT NULL")},
-            {_money("baseline_pico", "attempts.id = compared.answer")},
-            {_money("pico_usd", "would_pico IS NOT NULL")},
-            {_money("would_pico", "pico_usd IS NOT NULL")}
+            {exact_sum(INPUT, "outcome <> 'hit'")}, '[]',
+            {exact_sum(OUTPUT, "outcome <> 'hit'")}, '[]',
+            {exact_money("pico_usd", "TRUE")},
+            {exact_money("pico_usd", "compared.call_id IS NOT NULL")},
+            {exact_money("baseline_pico", "attempts.id = compared.answer")},
+            {exact_money("pico_usd", "would_pico IS NOT NULL")},
+            {exact_money("would_pico", "pico_usd IS NOT NULL")}
         FROM attempts LEFT JOIN compared ON compared.call_id = attempts.call_id
         WHERE {condition}
         {grouped}
@@ -214,25 +223,10 @@ def _total(connection: sqlite3.Connection, lines: Sequence[Line], condition: str
 
 def _line(key: tuple[str | None, ...], figures: tuple[Any, ...]) -> Line:
     calls, attempts, hits, errors, estimated, unpriced, compared, observed, *parts = figures
-    sums = [_joined(*parts[i : i + 3]) for i in range(0, len(parts), 3)]
+    sums = [joined(*parts[i : i + 3]) for i in range(0, len(parts), 3)]
     tokens_in, tokens_out, pico, compared_pico, baseline_pico, observed_pico, would_pico = sums
     return Line(
         key=key, calls=calls, attempts=attempts, hits=hits, errors=errors, input_tokens=tokens_in,
         output_tokens=tokens_out, estimated=estimated, unpriced=unpriced, pico_usd=pico, compared=compared,
         saved_pico=baseline_pico - compared_pico, observed=observed, would_save_pico=observed_pico - would_pico,
     )  # fmt: skip
-
-
-def _sum(value: str, condition: str) -> str:
-    """Spell a sum that cannot overflow: of the upper bits, and of the lower 32."""
-    return f"SUM(({value}) >> 32) FILTER (WHERE {condition}), SUM(({value}) & 0xFFFFFFFF) FILTER (WHERE {condition})"
-
-
-def _money(value: str, condition: str) -> str:
-    """Spell a sum of money: of the amounts that are integers, and the list of those kept as text."""
-    integers = _sum(value, f"{condition} AND typeof({value}) = 'integer'")
-    return f"{integers}, json_group_array({value}) FILTER (WHERE {condition} AND typeof({value}) = 'text')"
-
-
-def _joined(high: int | None, low: int | None, wide: str) -> int:
-    return ((high or 0) << 32) + (low or 0) + sum(map(int, json.loads(wide)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from inspect import signature
 from itertools import pairwise
 from typing import Any
@@ -12,7 +12,6 @@ import anthropic
 import openai
 import pytest
 
-from tuppence.cache.prefix import PrefixPlanner
 from tuppence.clients import result_of
 from tuppence.clients.tiers import ClientTier
 from tuppence.context import tags
@@ -38,16 +37,6 @@ class Edited(ClientTier):
 
     def edits(self, _request: Request) -> Edits:
         return self.given
-
-
-@dataclass(frozen=True, slots=True)
-class Planning(ClientTier):
-    """A tier whose requests are planned."""
-
-    planner: PrefixPlanner = field(default_factory=PrefixPlanner)
-
-    def edits(self, request: Request) -> Edits:
-        return self.planner.plan(request, self).plan.edits
 
 
 class Clock:
@@ -160,8 +149,7 @@ def test_a_conversation_is_read_from_the_cache_as_it_grows(
 ) -> None:
     """Planned call by call: what one call wrote the next one reads, and the new question alone is billed as input."""
     server.model("claude-opus-5", replies=PrefixCache(minimum_tokens=512).messages)
-    tier = Planning("claude-opus-5", model="claude-opus-5")
-    client = wrapped(anthropic_client, tiers=[tier], prices=PRICES)
+    client = wrapped(anthropic_client, tiers=["claude-opus-5"], prices=PRICES, prompt_cache=True)
     turns: list[Any] = [{"role": "user", "content": "Why?"}]
     usages = []
     for _ in range(9):
@@ -231,9 +219,8 @@ def test_a_key_keeps_a_tenants_prefix_together(
 ) -> None:
     """The second question of a tenant reads the prefix in steps of 128 tokens; another tenant's does not."""
     server.model("gpt-4o", replies=PrefixCache(minimum_tokens=1024).chat)
-    tier = Planning("gpt-4o", model="gpt-4o")
     read = []
-    client = wrapped(openai_client, tiers=[tier], prices=PRICES)
+    client = wrapped(openai_client, tiers=["gpt-4o"], prices=PRICES, prompt_cache=True)
     for tenant in ("a", "a", "b"):
         with tags(tenant=tenant):
             read.append(result_of(ask_gpt(client)).attempts[-1].usage.cache_read)

@@ -64,7 +64,7 @@ def scan_amounts(tokens: Sequence[Token], lists: WordLists, tongue: Tongue) -> S
         elif (number := _ROMAN.get(token.surface)) and i:
             scan.amounts.append(Amount(str(number), "", token.surface))
             taken = 1
-        else:
+        elif token.word in lists.moment_words:
             taken = _moment(tokens, i, scan, lists)
         if not taken:
             scan.rest.append(token)

@@ -64,6 +64,10 @@ class Comparison:
     shared: int
     grammar: int
     """Small words ("from", "some", "she") that one of them has more often."""
+    sentences: int
+    """Of the one that has fewer."""
+    pointing: bool
+    """One of them speaks of something that it does not hold, such as "this picture"."""
 
     @property
     def decisive(self) -> Difference | None:
@@ -86,8 +90,9 @@ class _Words:
 
 def compare(first: Reading, second: Reading) -> Comparison:
     """Tell what differs between two questions; symmetric but for the order in which the words name the sides."""
+    sentences, pointing = min(first.sentences, second.sentences), first.pointing or second.pointing
     if first.text == second.text:
-        return Comparison((), 0, 0, len(first.content_set), 0)
+        return Comparison((), 0, 0, len(first.content_set), 0, sentences, pointing)
     lists = word_lists()
     words = _words(first, second)
     found = [
@@ -108,8 +113,9 @@ def compare(first: Reading, second: Reading) -> Comparison:
     found.sort(key=lambda difference: not difference.decisive)
     grammar = (words.more_first - first.content_set) | (words.more_second - second.content_set)
     return Comparison(
-        tuple(found), len(words.only_first), len(words.only_second), len(words.shared), len(grammar - lists.idle)
-    )
+        tuple(found), len(words.only_first), len(words.only_second), len(words.shared), len(grammar - lists.idle),
+        sentences, pointing,
+    )  # fmt: skip
 
 
 def _words(first: Reading, second: Reading) -> _Words:
@@ -157,6 +163,8 @@ def _scripts(first: Reading, second: Reading) -> list[Difference]:
 
 
 def _amounts(first: tuple[Amount, ...], second: tuple[Amount, ...]) -> list[Difference]:
+    if first == second:
+        return []
     mine, theirs = Counter(a[:2] for a in first), Counter(a[:2] for a in second)
     if mine == theirs:
         return []
@@ -176,11 +184,12 @@ def _sets(kind: str, first: frozenset[str], second: frozenset[str]) -> list[Diff
 
 
 def _opposites(first: Reading, second: Reading, words: _Words, tongue: Tongue) -> list[Difference]:
-    if not words.more_first or not words.more_second:
+    mine, theirs = words.more_first & tongue.opposites.keys(), words.more_second & tongue.opposites.keys()
+    if not mine or not theirs:
         return []
-    groups = {group: word for word in sorted(words.more_first) for group in tongue.opposites.get(word, ())}
-    for word in sorted(words.more_second):
-        for group in tongue.opposites.get(word, ()):
+    groups = {group: word for word in sorted(mine) for group in tongue.opposites[word]}
+    for word in sorted(theirs):
+        for group in tongue.opposites[word]:
             opposite = groups.get(group, word)
             if opposite != word and frozenset({opposite, word}) not in DIRECTED:
                 return [Difference("opposite", _sides(_shown(first, {opposite}), _shown(second, {word})))]
@@ -188,11 +197,10 @@ def _opposites(first: Reading, second: Reading, words: _Words, tongue: Tongue) -
 
 
 def _units(first: Reading, second: Reading, words: _Words, lists: WordLists) -> list[Difference]:
-    for word in sorted(words.only_first):
-        kind = lists.unit_kinds.get(word, "")
-        for other in sorted(words.only_second) if kind else ():
-            other_kind = lists.unit_kinds.get(other, "")
-            if other_kind and _FAMILY.get(kind, kind) == _FAMILY.get(other_kind, other_kind):
+    kinds = lists.unit_kinds
+    for word in sorted(words.only_first & kinds.keys()):
+        for other in sorted(words.only_second & kinds.keys()):
+            if _FAMILY.get(kinds[word], kinds[word]) == _FAMILY.get(kinds[other], kinds[other]):
                 return [Difference("unit", _sides(_shown(first, {word}), _shown(second, {other})))]
     return []
 
@@ -212,13 +220,15 @@ def _negation(first: Reading, second: Reading, words: _Words, lists: WordLists) 
 
 def _unprefixed(word: str, words: Mapping[str, int], lists: WordLists) -> str | None:
     """Return the word that `word` negates, where the other question has it."""
-    for prefix in _PREFIXES:
+    for prefix in _PREFIXES if word.startswith(_PREFIXES) else ():
         if word.startswith(prefix) and word[len(prefix) :] in words and not word.startswith(lists.kept_prefixes):
             return word[len(prefix) :]
     return word[:-4] if word.endswith("less") and word[:-4] in words else None
 
 
 def _quantifiers(first: Reading, second: Reading, lists: WordLists) -> list[Difference]:
+    if first.quantifiers == second.quantifiers:
+        return []
     mine = _surplus(first.quantifiers, second.quantifiers)
     theirs = _surplus(second.quantifiers, first.quantifiers)
     if (mine and theirs) or (mine | theirs) & lists.strict_quantifiers:

@@ -1,4 +1,6 @@
-"""The logistic models that `tools/train_cache_decision.py` learned: from named features to a probability."""
+"""The logistic models learned by `tools/train_cache_decision.py` and `tools/train_cache_votes.py`: from named features
+to a probability.
+"""
 
 from __future__ import annotations
 
@@ -20,5 +22,6 @@ def probability(model: str, features: Mapping[str, float]) -> float:
 
 @cache
 def _models() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((files("tuppence") / "data" / "cache_decision.json").read_text("utf-8"))
-    return found
+    data = files("tuppence") / "data"
+    read = [json.loads((data / name).read_text("utf-8")) for name in ("cache_decision.json", "cache_votes.json")]
+    return {name: model for models in read for name, model in models.items() if name != "about"}

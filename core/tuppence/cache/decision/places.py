@@ -40,8 +40,10 @@ def exchanged(first: Reading, second: Reading, shared: Collection[str]) -> set[s
 
 
 def _transposed(first: Reading, second: Reading, shared: Collection[str], moved: Collection[str]) -> set[str] | None:
+    if max(len(first.content_set), len(second.content_set)) > len(shared) or first.content == second.content:
+        return None
     before, after = _order(first, shared), _order(second, shared)
-    if before == after or max(len(first.content_set), len(second.content_set)) > len(shared):
+    if before == after:
         return None
     out = [i for i, (x, y) in enumerate(zip(before, after, strict=True)) if x != y]
     pair = {before[out[0]], before[out[-1]]}

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +22,7 @@ KEPT_READINGS = 16_384
 _FOREIGN = re.compile(
     "[^\x00-\u024f\u0300-\u036f\u1e00-\u1eff\u2000-\u2bff\u3000-\u303f\ufe0f\U0001f000-\U0001faff\\s]+"
 )
+_BETWEEN_SENTENCES = re.compile(r"[.?!]['\")]*\s+(?=\S)")
 _LINKS = frozenset({"and", "or", "versus"})
 _SIGNS = frozenset("+*^=<>|\\×÷√∫∑∞≤≥≠±→")
 _ENGLISH_SHARE = 0.5
@@ -68,6 +68,9 @@ class Reading:
     """All canonical words in order."""
     initials: str
     """Their first letters, by which an acronym is recognised."""
+    sentences: int
+    pointing: bool
+    """It speaks of something that it does not hold, such as "this picture" or "the list below"."""
     links: frozenset[frozenset[str]]
     """Pairs of content words joined by "and", "or" or "versus": their order says nothing."""
     shown: Mapping[str, str]
@@ -85,12 +88,12 @@ def read(question: str) -> Reading:
     tongue = lists.tongue(language)
     scan = scan_amounts(tokens, lists, tongue)
     rest = [token for token in scan.rest if token.word not in _SIGNS]
-    canon = [tongue.canonical(token.word) for token in rest]
+    words = [token.word for token in rest]
+    canon = [tongue.canonical(word) for word in words]
     content, markers, shown, links = _content(rest, canon, lists, tongue)
     acronyms = frozenset(
-        name for token, name in zip(rest, canon, strict=True) if token.surface.isupper() and len(token.surface) > 1
+        name for token, name in zip(rest, canon, strict=True) if len(token.surface) > 1 and token.surface.isupper()
     )
-    words = [token.word for token in rest]
     return Reading(
         text=question,
         language=language,
@@ -103,32 +106,38 @@ def read(question: str) -> Reading:
         moments=frozenset(scan.moments),
         content=content,
         content_set=frozenset(content),
-        words=dict(Counter(canon)),
+        words=_counted(canon),
         markers=markers,
         names=_names(rest, canon, lists, language),
-        negations=sum(word in tongue.negators for word in words),
-        quantifiers=dict(Counter(lists.quantifiers[word] for word in words if word in lists.quantifiers)),
+        negations=sum(map(tongue.negators.__contains__, words)),
+        quantifiers=_counted([lists.quantifiers[word] for word in words if word in lists.quantifiers]),
         asks=_asks(tokens, tongue),
-        past=any(word in lists.past for word in words),
-        future=any(word in lists.future for word in words),
+        past=not lists.past.isdisjoint(words),
+        future=not lists.future.isdisjoint(words),
         signs="".join(token.word for token in tokens if token.word in _SIGNS),
         ordered=tuple(canon),
         initials="".join(word[0] for word in words),
+        sentences=1 + len(_BETWEEN_SENTENCES.findall(question)),
+        pointing=not lists.pointers.isdisjoint(words),
         links=links,
         shown=shown,
         acronyms=acronyms,
     )
 
 
+def _counted(words: Sequence[str]) -> dict[str, int]:
+    """Count as `Counter` does, which takes ten times as long for a few words."""
+    found: dict[str, int] = {}
+    for word in words:
+        found[word] = found.get(word, 0) + 1
+    return found
+
+
 def _language(tokens: Sequence[Token], lists: WordLists) -> str:
     """Return the language that most function words are of; English where it is a draw."""
-    scores = Counter(
-        {name: sum(token.word in known for token in tokens) for name, known in lists.function_words.items()}
-    )
-    (best, score), *_ = scores.most_common(1)
-    if scores["en"] == score:
-        best = "en"
-    return best if score >= 2 or (score and len(tokens) <= 3) else ""
+    scores = _counted([name for token in tokens for name in lists.languages.get(token.word, ())])
+    best = max(scores, key=lambda name: (scores[name], name == "en"), default="")
+    return best if best and (scores[best] >= 2 or len(tokens) <= 3) else ""
 
 
 def _looks_english(words: Sequence[str]) -> bool:
@@ -165,18 +174,20 @@ def _content(
 
 
 def _names(tokens: Sequence[Token], canon: Sequence[str], lists: WordLists, language: str) -> frozenset[str]:
-    inside = [token for token in tokens if token.surface and not token.opens]
+    inside = [token.surface[0].isupper() for token in tokens if token.surface and not token.opens]
     # German writes every noun with a capital.
-    headline = language == "de" or (
-        len(inside) >= 3 and sum(token.capital for token in inside) > _TITLE_SHARE * len(inside)
-    )
+    headline = language == "de" or (len(inside) >= 3 and sum(inside) > _TITLE_SHARE * len(inside))
     found = set()
     for token, root in zip(tokens, canon, strict=True):
         surface = token.surface
         if root in lists.places and (token.capital or token.word not in lists.names_when_capital):
             found.add(root)
-        elif headline or len(surface) < 2:
+        elif headline or surface == token.word:
             continue
+        elif len(surface) == 1:
+            # "Vitamin C", but hardly "A" and "I", or what opens a sentence.
+            if not token.opens and surface not in "AI":
+                found.add(root)
         elif any(map(str.isupper, surface[1:] if token.opens else surface)):
             found.add(root)
     return frozenset(found)

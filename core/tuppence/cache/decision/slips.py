@@ -5,7 +5,7 @@ It must never take two known words for one another, however near they are writte
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from tuppence.cache.decision.reading import Reading
 from tuppence.cache.decision.word_lists import known_words
@@ -18,25 +18,28 @@ _ACRONYM_CHARS = 3
 
 def pair_up(first: Reading, second: Reading, only_first: set[str], only_second: set[str]) -> None:
     """Drop from both sets the words of one question that are words of the other in another form."""
-    for mine, theirs in ((only_first, only_second), (only_second, only_first)):
-        other = second if mine is only_first else first
-        own = first if mine is only_first else second
-        for word in sorted(mine):
+    for own, mine, other, theirs in (
+        (first, only_first, second, only_second),
+        (second, only_second, first, only_first),
+    ):
+        for word in sorted(word for word in mine if len(word) >= _SLIP_CHARS or word in own.acronyms):
             if word not in mine:
                 continue
-            if match := next((w for w in sorted(theirs) if _is_slip(word, w)), None):
+            if match := next((w for w in sorted(theirs) if w[0] == word[0] and _is_slip(word, w)), None):
                 mine.discard(word)
                 theirs.discard(match)
             elif word in own.acronyms and len(word) >= _ACRONYM_CHARS and (at := other.initials.find(word)) >= 0:
                 mine.discard(word)
                 theirs.difference_update(other.ordered[at : at + len(word)])
-            elif len(word) >= 6 and (parts := next((p for p in _halves(word) if theirs.issuperset(p)), None)):
+            elif parts := _halves(word, theirs):
                 mine.discard(word)
                 theirs.difference_update(parts)
 
 
-def _halves(word: str) -> Iterable[tuple[str, str]]:
-    return ((word[:i], word[i:]) for i in range(3, len(word) - 2))
+def _halves(word: str, words: Collection[str]) -> tuple[str, str] | None:
+    """Return the two of `words`, of three letters or more, that `word` is when they are written together."""
+    starts = [start for start in words if 3 <= len(start) <= len(word) - 3 and word.startswith(start)]
+    return next(((start, word[len(start) :]) for start in sorted(starts) if word[len(start) :] in words), None)
 
 
 def _is_slip(a: str, b: str) -> bool:

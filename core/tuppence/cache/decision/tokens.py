@@ -56,7 +56,9 @@ def sentences_of(text: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).replace("’", "'").replace("`", "'")
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).replace("’", "'")
+    return text.replace("`", "'")
 
 
 def _cut(text: str) -> list[Token]:
@@ -97,7 +99,7 @@ def _expanded(tokens: list[Token], lists: WordLists) -> list[Token]:
 
 
 def _with_phrases(tokens: list[Token], lists: WordLists) -> list[Token]:
-    words = tuple(token.word for token in tokens)
+    words = tuple([token.word for token in tokens])
     found: list[Token] = []
     i = 0
     while i < len(tokens):
@@ -116,7 +118,7 @@ def _with_phrases(tokens: list[Token], lists: WordLists) -> list[Token]:
 
 def _without_fillers(tokens: list[Token], lists: WordLists) -> list[Token]:
     """Take fillers off both ends, again and again; what is nothing but fillers is left as it is."""
-    words = tuple(token.word for token in tokens)
+    words = tuple([token.word for token in tokens])
     start, end = 0, len(words)
     while start < end and (taken := _filler(words[start:end], lists)):
         start += taken

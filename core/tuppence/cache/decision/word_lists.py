@@ -53,6 +53,8 @@ class WordLists:
     filler_lengths: Mapping[str, tuple[int, ...]]
     filler_end_lengths: Mapping[str, tuple[int, ...]]
     """Last word -> how many words the fillers have that end with it."""
+    pointers: frozenset[str]
+    """Small words that point at something beside the question."""
     idle: frozenset[str]
     """Small words that come and go without a change of sense."""
     prepositions: frozenset[str]
@@ -75,11 +77,13 @@ class WordLists:
     relative_days: frozenset[str]
     relative_spans: frozenset[str]
     relative_words: frozenset[str]
+    moment_words: frozenset[str]
+    """All that begins a weekday, a month or a relative day."""
     places: Mapping[str, str]
     """Canonical name -> what it is the name of."""
     names_when_capital: frozenset[str]
-    function_words: Mapping[str, frozenset[str]]
-    """Language -> words that a text in it can hardly do without."""
+    languages: Mapping[str, tuple[str, ...]]
+    """Word -> the languages in which a text can hardly do without it."""
     tongues: Mapping[str, Tongue]
 
     def tongue(self, language: str) -> Tongue:
@@ -168,6 +172,7 @@ def word_lists() -> WordLists:
     fillers = [tuple(text.split()) for text in data["fillers"]]
     phrases = {form: tuple(meant.split()) for phrase, meant in data["phrases"].items() for form in _forms(phrase)}
     months = {name: name for name in data["months"].split()} | data["month_forms"]
+    weekdays = {name: name for name in data["weekdays"].split()} | data["weekday_forms"]
     return WordLists(
         contractions={short: tuple(long.split()) for short, long in data["contractions"].items()},
         phrases=phrases,
@@ -175,6 +180,7 @@ def word_lists() -> WordLists:
         fillers=frozenset(fillers),
         filler_lengths=_lengths(fillers, 0),
         filler_end_lengths=_lengths(fillers, -1),
+        pointers=words["pointers"],
         idle=words["idle"],
         prepositions=words["prepositions"],
         past=words["past"],
@@ -190,13 +196,14 @@ def word_lists() -> WordLists:
         scales=data["scales"],
         months=months,
         ambiguous_months=words["ambiguous_months"],
-        weekdays={name: name for name in data["weekdays"].split()} | data["weekday_forms"],
+        weekdays=weekdays,
         relative_days=words["relative_days"],
         relative_spans=words["relative_spans"],
         relative_words=words["relative_words"],
+        moment_words=words["relative_days"] | words["relative_words"] | weekdays.keys() | months.keys(),
         places={canonical(name): kind for kind, group in data["places"].items() for name in group.split()},
         names_when_capital=words["names_when_capital"],
-        function_words={name: frozenset(text.split()) for name, text in data["languages"].items()},
+        languages=_owners(data["languages"]),
         tongues={"en": _tongue(data)} | {name: _tongue(lists) for name, lists in data["foreign"].items()},
     )
 
@@ -223,6 +230,15 @@ def _lengths(phrases: Iterable[tuple[str, ...]], place: int) -> dict[str, tuple[
     for phrase in phrases:
         found.setdefault(phrase[place], set()).add(len(phrase))
     return {word: tuple(sorted(lengths, reverse=True)) for word, lengths in found.items()}
+
+
+def _owners(lists: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Turn lists by name into the names of the lists that each word is on."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, words in lists.items():
+        for word in dict.fromkeys(words.split()):
+            found[word] = (*found.get(word, ()), name)
+    return found
 
 
 def _forms(phrase: str) -> Iterable[tuple[str, ...]]:

@@ -1,10 +1,10 @@
-"""Prefixes that providers keep: how each does it, what it costs, what to ask for, and what broke it."""
+"""Prefixes that providers keep: how each does it, what it costs, what to ask for, what broke it, and who holds what."""
 
 from tuppence.cache.prefix.costs import Point, Seat, Switch, break_even, expected_pico, switch_cost
 from tuppence.cache.prefix.drift import Drift, DriftDetector
+from tuppence.cache.prefix.held import Held
 from tuppence.cache.prefix.plan import PrefixPlan, plan_prefix
 from tuppence.cache.prefix.planner import Planned, PrefixPlanner
-from tuppence.cache.prefix.realised import Realised, realised
 from tuppence.cache.prefix.rules import Lifetime, PrefixRule, rule_for
 from tuppence.cache.prefix.segments import Prompt, Segment, prompt_of
 from tuppence.cache.prefix.traffic import NOTHING_SEEN, Sighting, Sightings, Traffic
@@ -13,6 +13,7 @@ __all__ = [
     "NOTHING_SEEN",
     "Drift",
     "DriftDetector",
+    "Held",
     "Lifetime",
     "Planned",
     "Point",
@@ -20,7 +21,6 @@ __all__ = [
     "PrefixPlanner",
     "PrefixRule",
     "Prompt",
-    "Realised",
     "Seat",
     "Segment",
     "Sighting",
@@ -31,7 +31,6 @@ __all__ = [
     "expected_pico",
     "plan_prefix",
     "prompt_of",
-    "realised",
     "rule_for",
     "switch_cost",
 ]

@@ -1,13 +1,13 @@
 """The one cost model of prefix caches: what a prompt's input costs when its provider may hold parts of it.
 
 Exact: prices come from the rate, chances are fractions, nothing is rounded before the sum but each call's own cost. It
-knows no provider. Output is left out: a prefix cache does not change it.
+knows no provider. Output is left out of a plan, which does not change it, and counts where two models are compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from tuppence.cache.prefix.rules import WriteBucket
@@ -90,15 +90,22 @@ class Seat:
     """A model that a prompt may be sent to, and how much of the prompt its provider holds."""
 
     rate: Rate
+    tokens: int
+    """The prompt, in this model's own tokens."""
     held_tokens: int = 0
-    upto_tokens: int = 0
-    """How far the request would have the provider write; 0: nothing is marked."""
-    bucket: WriteBucket | None = None
+    answer_tokens: int = 0
+    """Length of the answer that is expected."""
+
+    @property
+    def pico(self) -> PicoUSD | None:
+        """What the call costs here; None where a part has no price."""
+        held = min(self.held_tokens, self.tokens)
+        return self.rate.cost(Usage(input=self.tokens - held, cache_read=held, output=self.answer_tokens))
 
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """What a prompt's input costs at two models, one of which holds its beginning."""
+    """What a call costs at two models, one of which holds the beginning of its prompt."""
 
     stay_pico: PicoUSD
     go_pico: PicoUSD
@@ -111,19 +118,13 @@ class Switch:
         return self.go_pico - self.stay_pico
 
 
-def switch_cost(tokens: int, *, stay: Seat, go: Seat) -> Switch | None:
-    """Return what leaving a warm prefix costs when another model is asked with a prompt of `tokens` input tokens.
+def switch_cost(*, stay: Seat, go: Seat) -> Switch | None:
+    """Return what leaving a warm prefix costs when another model is asked; None where either price is unknown.
 
-    Input only: add what the answers cost. None where either price is unknown.
+    That the other model may have to be followed by the first after all, and that the prefix grows cold meanwhile, is
+    not in it: going costs at least this much more.
     """
-    stays, goes = _input_cost(tokens, stay), _input_cost(tokens, go)
-    cold = stay.rate.cost(Usage(input=tokens))
+    stays, goes, cold = stay.pico, go.pico, replace(stay, held_tokens=0).pico
     if stays is None or goes is None or cold is None:
         return None
     return Switch(stays, goes, cold - stays)
-
-
-def _input_cost(tokens: int, seat: Seat) -> PicoUSD | None:
-    held = min(seat.held_tokens, tokens)
-    upto = min(max(held, seat.upto_tokens), tokens)
-    return seat.rate.cost(input_usage(tokens, [Point(upto, Fraction(0), seat.bucket)], held))

@@ -51,9 +51,16 @@ class Drift:
     """What stands there now; at most 40 characters."""
     advice: str
 
+    @property
+    def place(self) -> str:
+        """Say where the change is and what to do, without a word of the prompt."""
+        return self._told("")
+
     def __str__(self) -> str:
-        told = f": {self.before!r} -> {self.after!r}" if self.before else ""
-        return f"{_NAMED[self.segment]} changed at character {self.character}{told}: {self.advice}"
+        return self._told(f": {self.before!r} -> {self.after!r}" if self.before else "")
+
+    def _told(self, what: str) -> str:
+        return f"{_NAMED[self.segment]} changed at character {self.character}{what}: {self.advice}"
 
 
 @dataclass(frozen=True, slots=True)

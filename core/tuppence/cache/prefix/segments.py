@@ -17,6 +17,10 @@ from tuppence.cache.prefix.rules import SegmentName
 from tuppence.request import Message, Place, Request
 from tuppence.tokens import count_tokens
 
+# A megabyte of digests and numbers; no text is kept.
+_MAX_COUNTS = 8192
+_counts: dict[tuple[str, str], int] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -67,11 +71,21 @@ def prompt_of(request: Request, model: str, *, documents: Collection[int] = ()) 
     segments: list[Segment] = []
     upto, digest = 0, ""
     for name, place, text, blocks, sent in _pieces(request, frozenset(documents)):
-        tokens = count_tokens(text, model).tokens
-        upto += tokens
         digest = _chained(digest, sent)
+        tokens = _counted(text, model, digest)
+        upto += tokens
         segments.append(Segment(name, place, text, tokens, blocks, upto, digest))
     return Prompt(model, request.tags.get("tenant", ""), tuple(segments), frozenset(request.params))
+
+
+def _counted(text: str, model: str, digest: str) -> int:
+    """Count a piece's tokens, once for as long as the same prefix keeps coming: long ones take milliseconds."""
+    found = _counts.get((model, digest))
+    if found is None:
+        if len(_counts) >= _MAX_COUNTS:
+            _counts.clear()
+        found = _counts[model, digest] = count_tokens(text, model).tokens
+    return found
 
 
 def canonical(value: Any) -> str:

@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS audits_v1 (
 );
 """
 _ADD = "INSERT INTO audits_v1 (domain, probability, same, at, question, served) VALUES (?, ?, ?, ?, ?, ?)"
-_READ = "SELECT domain, probability, same, at, question, served FROM audits_v1 ORDER BY id"
+_READ = "SELECT domain, probability, same, at, question, served FROM audits_v1 ORDER BY id LIMIT -1 OFFSET ?"
 _TABLE = "SELECT 1 FROM sqlite_master WHERE name = 'audits_v1'"
 
 
@@ -47,8 +47,8 @@ class SqliteAudits:
         row = (audit.domain, audit.probability, int(audit.same), audit.at, *texts)
         self._rows.run(lambda rows: rows.execute(_ADD, row))
 
-    def read(self) -> Sequence[Audit]:
-        found = self._rows.run(lambda rows: rows.execute(_READ).fetchall())
+    def read(self, after: int = 0) -> Sequence[Audit]:
+        found = self._rows.run(lambda rows: rows.execute(_READ, (after,)).fetchall())
         return [Audit(domain, p, bool(same), at, asked, served) for domain, p, same, at, asked, served in found]
 
     def close(self) -> None:

@@ -98,6 +98,9 @@ class MemoryStore:
             self._tagged.clear()
             self._bytes = 0
 
+    def flush(self) -> None:
+        """Return; nothing here outlives the process."""
+
     def close(self) -> None:
         self.clear()
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from tuppence.cache.leases import Named
 from tuppence.cache.stores.redis_link import PAUSE_S, Client, Command, RedisLink
 from tuppence.cache.stores.tags import hashed_tag
 from tuppence.cache.stores.write_behind import Batch, Change, WriteBehind
@@ -134,15 +135,14 @@ class RedisStore:
         """Do as `claim` does without blocking the event loop."""
         return self._claimed((await self._link.arun(self._claim(key, token, for_s)))[0])
 
-    def extend(self, leases: Sequence[tuple[str, str]], for_s: float) -> None:
+    def extend(self, leases: Sequence[Named], for_s: float) -> None:
         """Have leases, by key and token, last for another `for_s` seconds; those lost meanwhile stay lost."""
         for batch in _batches(leases):
             self._link.run(*(("EVAL", EXTEND, 1, _lease(self._prefix, k), token, _ms(for_s)) for k, token in batch))
 
-    def release(self, leases: Sequence[tuple[str, str]]) -> None:
-        """Give leases up, by key and token."""
-        for batch in _batches(leases):
-            self._link.run(*(("EVAL", RELEASE, 1, _lease(self._prefix, key), token) for key, token in batch))
+    def release(self, lease: Named) -> None:
+        """Give a lease up, by key and token, once what was put before is in Redis."""
+        self._changes.free(lease)
 
     # -- life
 
@@ -213,6 +213,8 @@ class _Writer:
             for commands in (tags, [self._value(key, change) for key, change in changes], tags):
                 if commands:
                     self._link.run(*commands)
+        for leases in _batches(batch.freed):
+            self._link.run(*(("EVAL", RELEASE, 1, _lease(self._prefix, key), token) for key, token in leases))
 
     def _value(self, key: str, change: Change) -> Command:
         entry = _entry(self._prefix, key)

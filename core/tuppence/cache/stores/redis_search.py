@@ -152,6 +152,11 @@ def worth(weight: Sequence[bytes], now: float) -> tuple[float, float]:
     return max(pico_usd, 1.0) * (1 + uses) / (size * max(age_us, 1.0)), -age_us
 
 
+def size(weight: Sequence[bytes]) -> float:
+    """Return the bytes that an entry takes, read from `weigh`'s answer."""
+    return float(weight[2])
+
+
 def documents_in(answer: Any) -> int:
     """Read from the answer to FT.INFO how many entries an index has."""
     told = answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2], strict=True))

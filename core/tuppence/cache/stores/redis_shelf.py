@@ -18,6 +18,7 @@ import redis
 from tuppence.cache.stores import redis_search as search
 from tuppence.cache.stores.redis_documents import Names, unpack, unwrap
 from tuppence.cache.stores.redis_link import Command, RedisLink
+from tuppence.cache.stores.redis_room import Bounds, Room
 from tuppence.cache.stores.write_behind import Batch
 from tuppence.effects import Entry, Neighbour
 from tuppence.embed import Vector
@@ -33,11 +34,6 @@ PAGE = 1_000
 """Keys asked for in one go."""
 MOST = 1_024
 """Neighbours asked for where nearer ones turn out to have expired."""
-SAMPLE = 128
-GO = 12
-"""Of `SAMPLE` entries so many go when there is no room: one in ten, where Redis's own eviction takes one in five."""
-WINDOWS = 16
-"""Stretches of lots that a sample is put together from: a single one may have lost its cheap entries before."""
 EQUAL = 12
 """Decimals to which equal vectors have equal cosines, in whatever order a processor sums."""
 
@@ -45,15 +41,13 @@ EQUAL = 12
 class Shelf:
     """The entries under one prefix. `commit` is for one thread at a time; the rest is for any."""
 
-    def __init__(self, link: RedisLink, prefix: str, max_entries: int | None, clock: Callable[[], float]) -> None:
+    def __init__(self, link: RedisLink, prefix: str, bounds: Bounds, clock: Callable[[], float]) -> None:
         self.link = link
         self._names = Names(prefix)
-        self._max_entries = max_entries
         self._clock = clock
+        self._room = Room(link, self._names, bounds, clock, self._dropped)
         self._crowds = search.Crowds()
         self._indexed: set[int] = set()
-        # The first batch tidies up what earlier processes left.
-        self._unchecked = max_entries or 0
 
     # -- finding
 
@@ -121,12 +115,12 @@ class Shelf:
             for dimensions in {document.dimensions for document, _ in added}:
                 self.run(self._index(dimensions))
             self.link.run(*(search.put(self._names, document, random.random(), left_s) for document, left_s in added))
-        self._unchecked += len(batch.changes)
+        if gone := [id_ for id_, change in batch.changes.items() if change.value is None]:
+            self.drop(gone)
         self._write_uses(batch.times)
-        if self._max_entries is not None and self._unchecked > self._max_entries // 100:
+        if self._room.is_due(len(batch.changes), sum(len(change.value or b"") for change in batch.changes.values())):
             for dimensions in tuple(self._indexed):
-                self._make_room(dimensions, self._max_entries)
-            self._unchecked = 0
+                self._room.make(dimensions)
 
     def drop(self, ids: Iterable[str]) -> int:
         """Delete entries; return how many could still have been served."""
@@ -231,31 +225,6 @@ class Shelf:
         keys = [(self._names.entry(id_, d), n) for id_, n in times.items() for d in tuple(self._indexed)]
         for some in _batches(keys, AT_ONCE):
             self.link.run(*(search.use(self._names, key, n) for key, n in some))
-
-    def _make_room(self, dimensions: int, most: int) -> None:
-        """Let the entries of least worth go, of one random sample after the other."""
-        entries = search.documents_in(self.link.run(("FT.INFO", self._names.index(dimensions)))[0])
-        excess = entries - most + most // 100 if entries > most else 0
-        while excess > 0:
-            keys = self._sample(dimensions, entries)
-            weights = self.link.run(*(search.weigh(self._names, key) for key in keys)) if keys else []
-            now = self._clock()
-            ranks = sorted(zip(keys, weights, strict=True), key=lambda one: search.worth(one[1], now))
-            # A sample of all may lose all that is too much.
-            going = [key for key, _ in ranks[: excess if len(keys) >= entries else min(excess, GO)]]
-            if not going:
-                return
-            self._dropped(going)
-            excess, entries = excess - len(going), entries - len(going)
-
-    def _sample(self, dimensions: int, entries: int) -> list[str]:
-        if entries <= SAMPLE:
-            return search.keys(self.link.run(search.find(self._names, dimensions, "*", 0, SAMPLE))[0])
-        width = SAMPLE / WINDOWS / entries
-        begins = [random.random() * (1 - width) for _ in range(WINDOWS)]
-        windows = (f"@lot:[{begin:.9f} {begin + width:.9f}]" for begin in begins)
-        found = self.link.run(*(search.find(self._names, dimensions, query, 0, SAMPLE) for query in windows))
-        return list({key for answer in found for key in search.keys(answer)})
 
 
 def _told(answers: list[Any] | CacheError) -> list[Any]:

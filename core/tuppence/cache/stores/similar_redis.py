@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from tuppence.cache.flights import runs_event_loop
+from tuppence.cache.stores.eviction import is_admitted, size_of
 from tuppence.cache.stores.redis_link import PAUSE_S, Client, RedisLink
 from tuppence.cache.stores.write_behind import MAX_PENDING, Change, WriteBehind
 from tuppence.effects import Entry, Neighbour
@@ -31,15 +32,17 @@ class RedisSimilarStore:
     decode what it reads. `prefix` begins every key and every index's name; each vector length has an index of its own.
     In a cluster all that has one prefix lies on one node, which is the room there is.
     `add` returns at once, a thread writes within milliseconds, and a lookup finds an entry once it is written; who adds
-    faster than Redis takes it in waits, but not in an event loop, where the oldest of 1,000 are given up. After a
-    failure Redis is not asked for `pause_s`. `clock` gives Unix seconds.
+    faster than Redis takes it in waits, but not in an event loop, where what waits is held in memory. After a failure
+    Redis is not asked for `pause_s`; while writes fail, the oldest of more than 1,000 that wait are given up. `clock`
+    gives Unix seconds.
 
     What is kept is bounded by the server: `maxmemory` with an eviction policy, of which `volatile-lfu` and
-    `allkeys-lfu` see what was served. With `max_entries` the store makes room itself, to within 1 % and for each vector
-    length: of a random sample it lets go what has saved least for its size and age, price x (1 + uses) / (size x age),
-    after Blankstein, Sen and Freedman, "Hyperbolic Caching" (USENIX ATC 2017). That is not the
-    Greedy-Dual-Size-Frequency of the stores in this process, which needs all entries in one order; and there is neither
-    a bound in bytes nor admission control.
+    `allkeys-lfu` see what was served. With `max_entries` or `max_bytes` the store makes room itself, to within some
+    percent and for each vector length: of a random sample it lets go what has saved least for its size and age, price x
+    (1 + uses) / (size x age), after Blankstein, Sen and Freedman, "Hyperbolic Caching" (USENIX ATC 2017). That is not
+    the Greedy-Dual-Size-Frequency of the stores in this process, which needs all entries in one order. `max_bytes`
+    counts vectors, values, questions and what names them, not Redis's own overhead; an entry of more than a sixteenth
+    of it is not kept at all.
 
     Raises `ConfigError` where packages are missing, and `CacheError` where Redis does not answer: `nearest` for its own
     failure, `add` for that of an earlier write, which is tried again.
@@ -51,21 +54,25 @@ class RedisSimilarStore:
         *,
         prefix: str = "tuppence",
         max_entries: int | None = None,
+        max_bytes: int | None = None,
         pause_s: float = PAUSE_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
         if not prefix or set(prefix) & set("{}*?[]\\"):
             raise ConfigError(f"prefix is {prefix!r}: it begins every key, so give text without {{}}*?[]\\")
-        if max_entries is not None and max_entries < 1:
-            raise ConfigError(f"max_entries is {max_entries}: it must be 1 or more, or None for the server's own bound")
+        for name, bound in (("max_entries", max_entries), ("max_bytes", max_bytes)):
+            if bound is not None and bound < 1:
+                raise ConfigError(f"{name} is {bound}: it must be 1 or more, or None for the server's own bound")
         if _decodes(target):
             raise ConfigError("with decode_responses Redis is read as text, and vectors are none: leave it out")
         try:
-            from tuppence.cache.stores import redis_documents, redis_shelf
+            from tuppence.cache.stores import redis_documents, redis_room, redis_shelf
         except ImportError as error:
             raise ConfigError(f"{error}: a semantic cache in Redis needs pip install 'tuppence[redis]'") from error
         self._pack = redis_documents.pack
-        self._shelf = redis_shelf.Shelf(RedisLink(target, pause_s=pause_s), prefix, max_entries, clock)
+        self._max_bytes = max_bytes
+        bounds = redis_room.Bounds(max_entries, max_bytes)
+        self._shelf = redis_shelf.Shelf(RedisLink(target, pause_s=pause_s), prefix, bounds, clock)
         self._changes = WriteBehind(self._shelf.commit, _nothing_to_release, broken=CacheError)
         self._clock = clock
         self._waiting = 0
@@ -85,7 +92,9 @@ class RedisSimilarStore:
     def add(self, entry: Entry) -> None:
         """Keep `entry` and forget how often its predecessor was served; raises `ConfigError` for a bad vector."""
         self._require_open()
-        packed = self._pack(entry)
+        packed: bytes | None = self._pack(entry)
+        if self._max_bytes is not None and not is_admitted(size_of(entry), self._max_bytes):
+            packed = None
         self._changes.add(entry.id, Change(packed, self._clock(), entry.expires_at))
         self._waiting += 1
         if self._waiting >= WAITING and not runs_event_loop():

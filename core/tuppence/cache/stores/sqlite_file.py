@@ -74,6 +74,12 @@ def connect(path: Path, busy_s: float) -> sqlite3.Connection:
     return rows
 
 
+def is_busy(error: sqlite3.Error) -> bool:
+    """Say whether another connection held the file's lock for longer than this one would wait."""
+    # The last byte of an extended code is the plain one.
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
 @contextmanager
 def transaction(rows: sqlite3.Connection) -> Iterator[None]:
     """Do all that is inside, or nothing of it."""

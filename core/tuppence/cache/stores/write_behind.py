@@ -11,14 +11,20 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from tuppence.cache.forks import make_fork_safe
+from tuppence.cache.leases import Named
+
+T = TypeVar("T")
 
 MAX_PENDING = 1_000
 """Changes kept while the file cannot be written; beyond it the oldest are given up."""
 MAX_TOUCHED = 1_000
 """Uses noted before they alone are worth a commit."""
+GATHER_S = 0.001
+"""How long a thread waits for more before it commits: one commit for all that comes in a millisecond holds up those who
+want the file meanwhile a tenth as often, and is far quicker than other processes look."""
 RETRY_S = 1.0
 CLOSE_WITHIN_S = 2.0
 """Enough for a last batch that runs into a lock (0.25 s), on a busy machine."""
@@ -39,6 +45,8 @@ class Batch(NamedTuple):
     """When each key was last used since the last batch, or since its change in this one."""
     times: Counter[str]
     """How often, likewise."""
+    freed: list[Named]
+    """Leases to be given up once the changes are written."""
 
 
 class WriteBehind:
@@ -66,6 +74,7 @@ class WriteBehind:
         self._wake = threading.Condition(threading.RLock())
         self._pending: dict[str, Change] = {}
         self._in_commit: dict[str, Change] = {}
+        self._freed: list[Named] = []
         self._forget_uses()
         self._fault: Exception | None = None
         self._failing = False
@@ -84,21 +93,24 @@ class WriteBehind:
     def add(self, key: str, change: Change) -> None:
         """Queue a change; raises, once, the error of a commit that failed meanwhile."""
         with self._wake:
-            if self._closed:
-                raise sqlite3.ProgrammingError("the store is closed")
+            self._require_open()
+            self._wake_thread()
             self._pending.pop(key, None)
             self._pending[key] = change
             # They were uses of what is replaced now.
             self._touched.pop(key, None)
             self._times.pop(key, None)
             self._trim()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="tuppence-cache", daemon=True)
-                self._thread.start()
-            self._wake.notify_all()
             fault, self._fault = self._fault, None
         if fault is not None:
             raise fault
+
+    def free(self, lease: Named) -> None:
+        """Give a lease up with the next batch; where that fails, or once closed, it is left to run out."""
+        with self._wake:
+            if not self._closed:
+                self._wake_thread()
+                self._freed.append(lease)
 
     def touch(self, key: str, at: float) -> None:
         """Note a use; it is written with the next batch."""
@@ -112,10 +124,11 @@ class WriteBehind:
         """Commit all that is queued; where that fails, keep it queued and raise `broken`."""
         with self._committing:
             with self._wake:
-                batch = Batch(self._pending, self._touched, self._times)
+                batch = Batch(self._pending, self._touched, self._times, self._freed)
                 self._in_commit, self._pending = self._pending, {}
+                self._freed = []
                 self._forget_uses()
-            if not batch.changes and not batch.touched:
+            if not any(batch):
                 return
             try:
                 self._commit(batch)
@@ -143,6 +156,22 @@ class WriteBehind:
                 self._forget_uses()
             erase()
 
+    def between_commits(self, work: Callable[[], T]) -> T:
+        """Return what `work` does while nothing is committed: it may use what `commit` uses."""
+        with self._committing:
+            self._require_open()
+            return work()
+
+    def if_idle(self, work: Callable[[], T]) -> T | None:
+        """Do as `between_commits` does, unless a commit is under way: then None, at once."""
+        if not self._committing.acquire(blocking=False):
+            return None
+        try:
+            self._require_open()
+            return work()
+        finally:
+            self._committing.release()
+
     def close(self) -> None:
         """Commit what can be committed and stop; never raises, so `flush` first to know."""
         with self._wake:
@@ -154,6 +183,18 @@ class WriteBehind:
         # The garbage collector may close a store from the writing thread itself.
         elif thread is not None and thread is not threading.current_thread():
             thread.join(CLOSE_WITHIN_S)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise sqlite3.ProgrammingError("the store is closed")
+
+    def _wake_thread(self) -> None:
+        """Have the thread notice what is about to be queued; where something was, it is awake."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="tuppence-cache", daemon=True)
+            self._thread.start()
+        if not self._has_work():
+            self._wake.notify_all()
 
     def _trim(self) -> None:
         # While commits succeed, whoever adds faster than they do loses nothing.
@@ -175,8 +216,12 @@ class WriteBehind:
         with self._wake:
             if self._failing:
                 self._wake.wait_for(lambda: self._closed, RETRY_S)
-            self._wake.wait_for(lambda: self._closed or self._pending or len(self._touched) >= MAX_TOUCHED)
+            self._wake.wait_for(self._has_work)
+            self._wake.wait_for(lambda: self._closed, GATHER_S)
             return not self._closed
+
+    def _has_work(self) -> bool:
+        return bool(self._closed or self._pending or self._freed) or len(self._touched) >= MAX_TOUCHED
 
     def _finish(self) -> None:
         try:

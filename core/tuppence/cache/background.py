@@ -1,7 +1,7 @@
-"""Compare what the cache would have served with what the model said, beside the calls and never in their way.
+"""What the semantic cache does beside the calls and never in their way: compare answers, remove what is of no use.
 
-A thread of its own does it, since two answers must be embedded; what it cannot keep up with is dropped, which costs
-evidence and nothing else.
+A thread of its own does it, since two answers must be embedded, or a store asked; what it cannot keep up with is
+dropped, which costs evidence and nothing else.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Callable
 from tuppence.cache.forks import make_fork_safe
 
 _WAITING = 256
-"""Comparisons that may wait; each takes some tens of milliseconds."""
+"""Pieces of work that may wait; each takes some tens of milliseconds."""
 
-Work = Callable[[], None]
+Work = Callable[[], object]
 
 
-class Auditor:
-    """A queue of comparisons and the thread that makes them."""
+class Background:
+    """A queue of work and the thread that does it."""
 
     def __init__(self) -> None:
         self._begin()
@@ -30,20 +30,22 @@ class Auditor:
         self._waiting: queue.Queue[Work] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        self.failed: Exception | None = None
-        """What the last comparison that broke raised."""
+        self._fault: Exception | None = None
 
     def submit(self, work: Work) -> None:
-        """Queue a comparison, or drop it where too many wait."""
+        """Queue work, or drop it where too much waits; raises, once, what earlier work raised."""
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="tuppence-audits", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="tuppence-background", daemon=True)
                 self._thread.start()
+            fault, self._fault = self._fault, None
         with contextlib.suppress(queue.Full):
             self._waiting.put_nowait(work)
+        if fault is not None:
+            raise fault
 
     def flush(self) -> None:
-        """Return once all that waits has been compared."""
+        """Return once all that waits is done, or has failed."""
         self._waiting.join()
 
     def _run(self) -> None:
@@ -52,8 +54,8 @@ class Auditor:
             work = waiting.get()
             try:
                 work()
-            except Exception as error:  # noqa: BLE001 - the thread must outlive whatever one comparison meets
-                self.failed = error
+            except Exception as error:  # noqa: BLE001 - the thread must outlive whatever one piece of work meets
+                self._fault = error
             finally:
                 waiting.task_done()
 
@@ -64,5 +66,5 @@ class Auditor:
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        # What waits is the parent's to compare.
+        # What waits is the parent's to do.
         self._begin()

@@ -1,0 +1,1 @@
+"""What `benchmarks/vector_index.py` compares."""

@@ -1,0 +1,1 @@
+"""What `benchmarks/semantic_cache.py` measures, a part each: pairs, streams, stores, ingestion and peers."""
