@@ -17,7 +17,7 @@ from pathlib import Path
 
 from semantic.data import Embedded, Row
 from tuppence import Message, Policy, Reply, Request, Tier, Usage, token_rate
-from tuppence.cache import Calibration, MemorySimilarStore, SemanticCache
+from tuppence.cache import Calibration, MemorySimilarStore, MemoryStore, SemanticCache
 from tuppence.drivers import run
 from tuppence.effects import Ask
 from tuppence.flow import plan
@@ -35,7 +35,11 @@ def streamed(stream: Sequence[Row], embedded: Embedded, calibration: Calibration
     def answer(ask: Ask) -> Reply:
         return Reply(groups[ask.request.question], finish="stop", usage=usage, model="m")
 
-    cache = SemanticCache(embedded, similar=MemorySimilarStore(), calibration=calibration, ttl_s=None)
+    # Room for every text: a repeat that the exact cache had thrown out would be counted as a similar one.
+    exact_store = MemoryStore(max_entries=len(stream))
+    cache = SemanticCache(
+        embedded, similar=MemorySimilarStore(), store=exact_store, calibration=calibration, ttl_s=None
+    )
     policy = Policy(tiers=(Tier("model", model="m", rate=token_rate(input="1", output="1")),), check=None, cache=cache)
     port = Port(ScriptedModels(model=answer), cache=cache)
     exact = similar = wrong = wrong_in_all = 0
