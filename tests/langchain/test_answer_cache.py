@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,6 +31,7 @@ from langchain_tuppence import CachedChain, ChatTuppence, SpendCallbackHandler, 
 from tuppence import cache_tags
 from tuppence.attempts import Result
 from tuppence.cache import ExactCache, MemorySimilarStore, MemoryStore, SemanticCache, SqliteStore
+from tuppence.embed.minilm import MiniLM
 from tuppence.errors import ConfigError, RequestError, ScopeError
 from tuppence.policy import Retries
 from tuppence.spend import SqliteLedger, report
@@ -475,7 +477,7 @@ def test_options_that_cannot_work_are_refused(options: dict[str, Any], says: str
 def test_a_chain_that_remembers_is_refused_with_the_reason(llm: ChatTuppence) -> None:
     """Served from a cache, a turn would be missing from its history."""
     histories: dict[str, InMemoryChatMessageHistory] = {}
-    with pytest.warns(LangChainDeprecationWarning, match="RunnableWithMessageHistory"):
+    with warnings.catch_warnings(action="ignore", category=LangChainDeprecationWarning):
         remembering = RunnableWithMessageHistory(llm, lambda session: histories[session])
     with pytest.raises(ConfigError, match=r"RunnableWithMessageHistory.*conversation"):
         plain(RunnableLambda(str) | remembering)
@@ -509,9 +511,9 @@ def semantic(**options: Any) -> SemanticCache:
 
 def test_a_question_in_other_words_is_served_as_the_flow_serves_it(rag: Rag, server: ProviderServer) -> None:
     """Exact first; then the decision, which is asked with the question alone, whatever was retrieved."""
-    minilm = pytest.importorskip("tuppence.embed.minilm")
+    pytest.importorskip("onnxruntime")
     seen: list[Result] = []
-    cache = SemanticCache(minilm.MiniLM(), similar=MemorySimilarStore())
+    cache = SemanticCache(MiniLM(), similar=MemorySimilarStore())
     chain = plain(rag.chain, cache=cache, on_result=seen.append)
     first = chain.invoke("How do I cancel my gym membership?")
     assert chain.invoke("How can I cancel my gym membership?") == first
@@ -522,10 +524,10 @@ def test_a_question_in_other_words_is_served_as_the_flow_serves_it(rag: Rag, ser
 
 def test_a_verifier_is_asked_and_its_cost_is_taken_off_the_saving(server: ProviderServer) -> None:
     """It fails closed, and what it cost is not counted as saved."""
-    minilm = pytest.importorskip("tuppence.embed.minilm")
+    pytest.importorskip("onnxruntime")
     server.model("large-model", replies=["no", "yes"])
     judge = ChatTuppence(tiers=[parts.large(server)], ledger=None)
-    cache = SemanticCache(minilm.MiniLM(), similar=MemorySimilarStore(), verified_by="judge")
+    cache = SemanticCache(MiniLM(), similar=MemorySimilarStore(), verified_by="judge")
     chain = plain(Rag(ChatTuppence(tiers=[parts.small(server)], ledger=None)).chain, cache=cache, judge=judge)
     with spend() as spent:
         chain.invoke("How do I cancel my gym membership?")

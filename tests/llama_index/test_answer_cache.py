@@ -20,6 +20,7 @@ from llama_index.core.schema import QueryBundle
 from llama_index_tuppence import CachedQueryEngine, SpendEventHandler, TuppenceLLM, cached, spend, tags, tier
 from tuppence.attempts import Result
 from tuppence.cache import ExactCache, MemorySimilarStore, MemoryStore, SemanticCache, SqliteStore
+from tuppence.embed.minilm import MiniLM
 from tuppence.errors import ConfigError, ScopeError
 from tuppence.prices import token_rate
 from tuppence.spend import SqliteLedger, report
@@ -259,9 +260,9 @@ def test_what_is_no_json_is_handed_on_with_one_warning(caplog: pytest.LogCapture
 def test_a_question_in_other_words_is_served(
     index: VectorStoreIndex, llm: TuppenceLLM, provider: ProviderServer
 ) -> None:
-    minilm = pytest.importorskip("tuppence.embed.minilm")
+    pytest.importorskip("onnxruntime")
     seen: list[Result] = []
-    cache = SemanticCache(minilm.MiniLM(), similar=MemorySimilarStore())
+    cache = SemanticCache(MiniLM(), similar=MemorySimilarStore())
     engine = plain(index.as_query_engine(llm=llm), cache=cache, on_result=seen.append)
     for question in (
         "How do I cancel my gym membership?", "How can I cancel my gym membership?",
@@ -275,9 +276,9 @@ def test_a_question_in_other_words_is_served(
 async def test_a_verifier_has_the_last_word(
     index: VectorStoreIndex, llm: TuppenceLLM, make: Make, provider: ProviderServer, answer: str
 ) -> None:
-    minilm = pytest.importorskip("tuppence.embed.minilm")
+    pytest.importorskip("onnxruntime")
     provider.model("judge-model", replies=answer)
-    cache = SemanticCache(minilm.MiniLM(), similar=MemorySimilarStore(), verified_by="judge")
+    cache = SemanticCache(MiniLM(), similar=MemorySimilarStore(), verified_by="judge")
     engine = plain(index.as_query_engine(llm=llm), cache=cache, judge=make("judge-model"))
     engine.query("How do I cancel my gym membership?")
     engine.query("How can I cancel my gym membership?")

@@ -30,7 +30,7 @@ from tuppence.usage import Usage, read_usage
 
 RATE = token_rate(input="10", output="20", cache_read="1", cache_write_5m="12.5", cache_write_1h="20")
 RULES = "Be short and never guess. " * 400
-CLAUDE, GPT, GPT_NOW = "claude-opus-5", "gpt-4o", "gpt-6-sol"
+CLAUDE, GPT, GPT_NOW = "claude-sonnet-4-5", "gpt-4o", "gpt-6-sol"
 POINT = {"type": "ephemeral", "ttl": "5m"}
 BREAKPOINT = {"mode": "explicit"}
 
