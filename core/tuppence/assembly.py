@@ -11,17 +11,15 @@ from typing import Any
 from tuppence.cache import (
     ExactCache,
     MemorySimilarStore,
-    MemoryStore,
     RedisSimilarStore,
-    RedisStore,
     SemanticCache,
     SimilarStore,
     SqliteAudits,
     SqliteSimilarStore,
-    SqliteStore,
 )
 from tuppence.cache.calibration import AuditLog, MemoryAudits
 from tuppence.cache.prefix import PrefixPlanner
+from tuppence.cache.stores.opening import MEMORY, Place, exact_store, is_address
 from tuppence.cache.stores.redis_audits import RedisAudits
 from tuppence.embed.minilm import MiniLM
 from tuppence.errors import ConfigError
@@ -31,10 +29,7 @@ CacheOption = ExactCache | str | Path | bool | None
 LedgerOption = Ledger | str | Path | bool | None
 PrefixOption = PrefixPlanner | bool | None
 
-MEMORY = "memory"
 SEMANTIC = "semantic"
-Place = str | Path
-"""Where a store lies: `MEMORY`, a file or an address."""
 
 _ledgers: dict[Path, SqliteLedger] = {}
 _lock = threading.Lock()
@@ -67,29 +62,18 @@ def semantic_place(word: str) -> str | None:
     return (place or MEMORY) if kind == SEMANTIC else None
 
 
-def exact_store(place: Place, **room: Any) -> MemoryStore | SqliteStore | RedisStore:
-    """Open the store of exact repeats at a place; `room` is what the store takes for its size."""
-    if place == MEMORY:
-        return MemoryStore(**room)
-    return RedisStore(str(place)) if _is_address(place) else SqliteStore(place, **room)
-
-
 def similar_store(place: Place, **room: Any) -> SimilarStore:
     """Open the store of a semantic cache's entries; in a file or a Redis it stands beside that of exact repeats."""
     if place == MEMORY:
         return MemorySimilarStore(**room)
-    return RedisSimilarStore(str(place)) if _is_address(place) else SqliteSimilarStore(place, **room)
+    return RedisSimilarStore(str(place)) if is_address(place) else SqliteSimilarStore(place, **room)
 
 
 def audit_log(place: Place, *, examples: bool) -> AuditLog:
     """Open the log of a semantic cache's audits beside its entries; `examples` keeps the questions, too."""
     if place == MEMORY:
         return MemoryAudits()
-    return RedisAudits(str(place), examples=examples) if _is_address(place) else SqliteAudits(place, examples=examples)
-
-
-def _is_address(place: Place) -> bool:
-    return isinstance(place, str) and "://" in place
+    return RedisAudits(str(place), examples=examples) if is_address(place) else SqliteAudits(place, examples=examples)
 
 
 def open_planner(option: PrefixOption) -> PrefixPlanner | None:

@@ -15,8 +15,8 @@ from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
 from langchain_core.messages import message_to_dict, messages_from_dict
 from langchain_core.outputs import ChatGeneration, Generation
 
-from tuppence.assembly import MEMORY, exact_store
 from tuppence.cache import Store
+from tuppence.cache.stores.opening import MEMORY, exact_store
 from tuppence.context import current_tags
 
 

@@ -18,7 +18,8 @@ from tuppence.prices import PriceBook, Rate
 class CachedEmbeddings(Embeddings):
     """Embed what is new: `CachedEmbeddings(OpenAIEmbeddings(model=name), store="vectors.sqlite")`.
 
-    `store` is "memory" (gone with the process), a path for a SQLite file that processes share, or any store of
+    `store` is "memory" (gone with the process), a path for a SQLite file that processes share, an address
+    such as "redis://host:6379/0", or any store of
     tuppence's. Of a batch only the texts that are missing go to the model, each once and in one call. Documents and
     queries have entries of their own, and so has each tenant (`tags(tenant=...)`). Vectors are float32.
 

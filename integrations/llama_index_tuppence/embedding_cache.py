@@ -34,7 +34,8 @@ Floats: TypeAlias = list[float]
 class CachedEmbedding(BaseEmbedding):
     """Embed what is new: `CachedEmbedding(OpenAIEmbedding(model=name), store="vectors.sqlite")`.
 
-    `store` is "memory" (gone with the process), a path for a SQLite file that processes share, or any store of
+    `store` is "memory" (gone with the process), a path for a SQLite file that processes share, an address
+    such as "redis://host:6379/0", or any store of
     tuppence's. Of a batch only the texts that are missing go to the model, each once. Documents and queries have
     entries of their own, and so has each tenant (`tags(tenant=...)`). Vectors are float32.
 

@@ -1,13 +1,16 @@
-"""LangChain's own cache suites on `TuppenceCache` over Redis; memory and SQLite have theirs in tests/langchain."""
+"""LangChain's own cache suites on `TuppenceCache` over Redis, and vectors kept there; memory and SQLite have theirs in
+tests/langchain.
+"""
 
 from collections.abc import Iterator
 
 import pytest
 from langchain_core.caches import BaseCache
+from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.outputs import Generation
 from langchain_tests.integration_tests import AsyncCacheTestSuite, SyncCacheTestSuite
 
-from langchain_tuppence import TuppenceCache, tags
+from langchain_tuppence import CachedEmbeddings, TuppenceCache, tags
 from tuppence.cache.stores.redis import RedisStore
 from tuppence.testing.redis_server import RedisServer
 
@@ -56,3 +59,13 @@ def test_another_machine_finds_what_was_written(over_redis: TuppenceCache, store
     other.clear()
     with tags(tenant="a"):
         assert over_redis.lookup("prompt", "model") is None
+
+
+def test_a_text_embedded_on_one_machine_is_free_on_another(store: RedisStore, url: str) -> None:
+    """The other one is told of Redis by its address alone."""
+    model = DeterministicFakeEmbedding(size=8)
+    vectors = CachedEmbeddings(model, store=store, model="fake").embed_documents(["tea", "cake"])
+    store.flush()
+    elsewhere = CachedEmbeddings(model, store=url, model="fake")
+    assert elsewhere.embed_documents(["tea", "cake"]) == vectors
+    assert (elsewhere.saved.hits, elsewhere.saved.misses) == (2, 0)

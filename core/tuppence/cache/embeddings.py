@@ -21,7 +21,7 @@ from tuppence.cache.exact import RemoteStore, Store
 from tuppence.cache.flights import Flight, Flights, Seat
 from tuppence.cache.kept_vectors import KeptVector, freeze_vector, thaw_vector
 from tuppence.cache.steps import Steps, arun, run
-from tuppence.cache.stores import MemoryStore, SqliteStore
+from tuppence.cache.stores.opening import MEMORY, exact_store
 from tuppence.context import Spend, current_tags, enclosing_spends
 from tuppence.errors import ConfigError, RequestError
 from tuppence.prices import Rate
@@ -76,13 +76,18 @@ class _Call:
 
 
 def open_store(option: StoreOption) -> Store:
-    """Open a store: "memory" in this process, a path for a SQLite file of its own, or a store as it is."""
-    if option == "memory":
-        return MemoryStore()
+    """Open a store: "memory" in this process, a path for a SQLite file of its own, an address such as
+    `redis://host:6379/0`, or a store as it is.
+    """
+    if option == MEMORY:
+        return exact_store(MEMORY)
     if isinstance(option, str | Path):
-        return SqliteStore(option, max_entries=_MAX_FILE_ENTRIES)
+        return exact_store(option, max_entries=_MAX_FILE_ENTRIES)
     if not callable(getattr(option, "get", None)) or not callable(getattr(option, "put", None)):
-        raise ConfigError(f"store is {option!r}: give 'memory', a file path, or a store such as MemoryStore()")
+        raise ConfigError(
+            f"store is {option!r}: give 'memory', a file path, or a store such as MemoryStore(), or name a Redis by "
+            "its redis:// URL"
+        )
     return option
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from tuppence.assembly import MEMORY, Place, audit_log, exact_store, similar_store
+from tuppence.assembly import audit_log, similar_store
 from tuppence.cache import Calibration, ExactCache, SemanticCache
 from tuppence.cache.replies import Redact
+from tuppence.cache.stores.opening import MEMORY, Place, exact_store
 from tuppence.config.building import imported_at, made, stated
 from tuppence.config.cache_schema import CacheSettings, SemanticSettings
 from tuppence.config.source import Loc
