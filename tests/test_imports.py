@@ -22,6 +22,7 @@ NOT_AT_IMPORT = {
     "langchain_core",
     "langgraph",
     "llama_index",
+    "matplotlib",
     "numpy",
     "onnxruntime",
     "openai",

@@ -42,7 +42,7 @@ class Embedded:
         model = MiniLM()
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             parts = list(threads.map(model.embed, _chunks(known)))
-        return cls(known, np.concatenate(parts))
+        return cls(known, np.concatenate([model.embed([]), *parts]))
 
     def save(self, folder: Path) -> None:
         """Write `texts.json` and, row by row, `vectors.npy`."""

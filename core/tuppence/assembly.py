@@ -1,12 +1,15 @@
-"""Open what a user named in one word: a cache, a ledger. Shared by every integration, so that a word means the
-same everywhere.
+"""Open what a user named in one word: a cache, a ledger, a recorder. Shared by every integration, so that a word
+means the same everywhere.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tuppence.cache import (
     ExactCache,
@@ -21,17 +24,21 @@ from tuppence.cache.calibration import AuditLog, MemoryAudits
 from tuppence.cache.prefix import PrefixPlanner
 from tuppence.cache.stores.opening import MEMORY, Place, exact_store, is_address
 from tuppence.cache.stores.redis_audits import RedisAudits
+from tuppence.effects import Record, Recorder
 from tuppence.embed.minilm import MiniLM
 from tuppence.errors import ConfigError
+from tuppence.recording import Recorder as FileRecorder
 from tuppence.spend import Ledger, SqliteLedger, default_path
 
 CacheOption = ExactCache | str | Path | bool | None
 LedgerOption = Ledger | str | Path | bool | None
 PrefixOption = PrefixPlanner | bool | None
+RecordOption = Recorder | str | Path | Literal[False] | Sequence[Recorder | str | Path] | None
 
 SEMANTIC = "semantic"
 
 _ledgers: dict[Path, SqliteLedger] = {}
+_recorders: dict[Path, FileRecorder] = {}
 _lock = threading.Lock()
 
 
@@ -66,7 +73,7 @@ def similar_store(place: Place, **room: Any) -> SimilarStore:
     """Open the store of a semantic cache's entries; in a file or a Redis it stands beside that of exact repeats."""
     if place == MEMORY:
         return MemorySimilarStore(**room)
-    return RedisSimilarStore(str(place)) if is_address(place) else SqliteSimilarStore(place, **room)
+    return RedisSimilarStore(str(place), **room) if is_address(place) else SqliteSimilarStore(place, **room)
 
 
 def audit_log(place: Place, *, examples: bool) -> AuditLog:
@@ -105,13 +112,69 @@ def open_ledger(option: LedgerOption) -> Ledger | None:
     raise ConfigError(f"ledger is {option!r}: give True, a file path, a Ledger, or None")
 
 
-def record_feedback(call_id: str, score: float, *, ledger: LedgerOption = True) -> None:
+def open_recorder(option: RecordOption) -> Recorder | None:
+    """Open a recorder of calls with their texts: a path is a file of traffic, a list several of them or judges beside
+    them, False or None keeps nobody's.
+
+    One file is opened once a process, however many models record to it. Raises `RecordingError` where it cannot be
+    written.
+    """
+    if option is None or option is False:
+        return None
+    if isinstance(option, str | Path):
+        path = Path(option).expanduser().resolve()
+        with _lock:
+            if path not in _recorders:
+                _recorders[path] = FileRecorder(path)
+            return _recorders[path]
+    if isinstance(option, list | tuple):
+        return _Several(tuple(filter(None, map(open_recorder, option))))
+    if callable(getattr(option, "record", None)):
+        return option  # type: ignore[return-value]
+    raise ConfigError(
+        f"record is {option!r}: give a file path, a Recorder, a list of such, or None; texts are kept only "
+        "where you say"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Several:
+    """Recorders side by side: one that fails keeps nothing from the others."""
+
+    recorders: tuple[Recorder, ...]
+
+    def record(self, call: Record, /) -> None:
+        with ExitStack() as each:
+            for one in self.recorders:
+                each.callback(one.record, call)
+
+
+def recorder_of_call(option: Any, usual: Recorder | None) -> Recorder | None:
+    """Read what one call says of `record`: False leaves it out, True is the model's own recorder."""
+    if option is None or option is False:
+        return None
+    if option is True and usual is not None:
+        return usual
+    raise ConfigError(f"record is {option!r} for this call: give False, or give the model itself a path or a Recorder")
+
+
+def record_feedback(
+    call_id: str, score: float, *, comment: str = "", ledger: LedgerOption = True, record: RecordOption = None
+) -> None:
     """Write down what a person or a downstream check thought of a call, from 0 (bad) to 1 (good).
 
-    `call_id` is what the answer's metadata says; `ledger` names the ledger as the model that answered does. Raises
-    `LedgerError` for a score that is none, `ConfigError` where the ledger keeps no feedback.
+    `call_id` is what the answer's metadata says; `ledger` and `record` name the ledger and the recorded traffic as the
+    model that answered does. `comment` is text, and so goes beside recorded traffic only. Raises `LedgerError` or
+    `RecordingError` for a score that is none, `ConfigError` where neither keeps feedback.
     """
+    traffic = open_recorder(record)
+    if traffic is not None:
+        if not isinstance(traffic, FileRecorder):
+            raise ConfigError(f"record is {record!r}, which keeps no feedback: give a file path, or a Recorder")
+        traffic.feedback(call_id, score, comment=comment)
     opened = open_ledger(ledger)
+    if opened is None and traffic is not None:
+        return
     if not isinstance(opened, SqliteLedger):
         raise ConfigError(f"ledger is {ledger!r}, which keeps no feedback: give True, a file path, or a SqliteLedger")
     opened.feedback(call_id, score)

@@ -75,6 +75,10 @@ class Decision:
     policy_version: str = ""
     baseline: str = ""
     """Name of the tier that savings are measured against."""
+    certificate: str = ""
+    """Id of the certificate that the policy's check comes from."""
+    outside: str = ""
+    """In which ways the policy runs outside that certificate; empty where its promise holds."""
 
 
 @dataclass(slots=True)
@@ -120,6 +124,8 @@ class Result:
             told["prefix"] = decision.prefix
         if decision.would:
             told["would"] = decision.would
+        if decision.outside:
+            told["outside_certificate"] = decision.outside
         if decision.faults:
             told["faults"] = list(decision.faults)
         return told

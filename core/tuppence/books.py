@@ -17,7 +17,7 @@ NO_USAGE = Usage()
 class Books:
     """Attempts and decision of one logical call."""
 
-    __slots__ = ("now", "request", "result", "strongest", "would_ask", "would_pico")
+    __slots__ = ("now", "replies", "request", "result", "strongest", "would_ask", "would_pico")
 
     def __init__(self, request: Request, result: Result, strongest: Tier) -> None:
         self.request = request
@@ -25,6 +25,8 @@ class Books:
         self.strongest = strongest
         self.now = request.received_at
         """Unix seconds by the call's own clock: when it came in, plus what its provider calls and waits took."""
+        self.replies: list[Reply | None] | None = None
+        """What each attempt brought, where somebody records it: no draft is kept for nobody."""
         self.would_ask: Tier | None = None
         """Observe mode: the tier that would have been asked first."""
         self.would_pico: PicoUSD | None = None
@@ -50,6 +52,7 @@ class Books:
         # On the reply too: a later hit spares this compute.
         reply.usage = usage = timed(tier.rate, usage, reply.latency_ms)
         self._bill(tier, cause, "abandoned", usage, status, reply.latency_ms, reply.model)
+        self._keep(reply)
 
     def failed(self, tier: Tier, cause: Cause, failure: Failed, request: Request) -> None:
         """Write a failure down: providers do not bill what they refuse; what they began uncounted is estimated."""
@@ -62,6 +65,7 @@ class Books:
         usage = timed(tier.rate, usage or NO_USAGE, failure.latency_ms)
         self._bill(tier, cause, "failed", usage, status, failure.latency_ms, None)
         self.last.error = f"{type(failure.error).__name__}: {failure.error}"[:200]
+        self._keep(Reply(failure.text) if failure.text else None)
 
     def abandoned(self, ask: Ask, text: str, latency_ms: float) -> None:
         """Write down a call that was in flight when its caller went: a flagged estimate."""
@@ -69,6 +73,7 @@ class Books:
         if ask.tier.answer is None:
             usage = timed(ask.tier.rate, estimated_usage(ask.tier, ask.request, text), latency_ms)
             self._bill(ask.tier, ask.cause, "abandoned", usage, "estimated", latency_ms, None)
+            self._keep(Reply(text) if text else None)
 
     def hit(self, hit: Hit, *, tier: str) -> None:
         """Write a cached answer down: it costs nothing, and spares what the strongest tier would have cost."""
@@ -80,6 +85,7 @@ class Books:
                 baseline_pico=None if usage is None or rate is None else rate.at(self.now).cost(usage),
             )
         )  # fmt: skip
+        self._keep(hit.reply)
 
     def accepted(self, attempt: Attempt, reply: Reply) -> None:
         attempt.outcome = "accepted"
@@ -101,6 +107,10 @@ class Books:
     def fault(self, part: str, error: Exception) -> None:
         """Record an optimisation that broke; the call goes on without it."""
         self.decision.faults.append(f"{part}: {type(error).__name__}: {error}")
+
+    def _keep(self, reply: Reply | None) -> None:
+        if self.replies is not None:
+            self.replies.append(reply)
 
     def _bill(
         self, tier: Tier, cause: Cause, outcome: Outcome, usage: Usage, status: CostStatus, latency_ms: float,

@@ -33,7 +33,9 @@ def guarded(request: Request, policy: Policy, ladder: tuple[Tier, ...]) -> tuple
 class Climb:
     """One logical call on its way up the ladder."""
 
-    __slots__ = ("asks", "best", "books", "error", "mode", "planner", "policy", "reply", "request", "threshold")
+    __slots__ = (
+        "asks", "best", "books", "drafts", "error", "mode", "planner", "policy", "reply", "request", "threshold"
+    )  # fmt: skip
 
     def __init__(self, request: Request, policy: Policy, books: Books, mode: Mode, asks: int) -> None:
         self.request = request
@@ -47,6 +49,8 @@ class Climb:
         self.reply: Reply | None = None
         self.best: tuple[float, Reply, Attempt] | None = None
         """The rejected draft with the highest score."""
+        self.drafts: tuple[Reply, ...] = ()
+        """All replies that were rejected, in order."""
         self.error: BaseException | None = None
         """Why there is no answer yet."""
 
@@ -140,6 +144,7 @@ class Climb:
             if type(outcome) is not Reply:
                 return outcome
             attempt = self.books.last
+            outcome.tier, outcome.earlier = tier.name, self.drafts
             if unchecked or outcome.delivered:
                 self._accept(outcome, attempt)
                 return outcome
@@ -254,6 +259,7 @@ class Climb:
             self._accept(reply, attempt)
             return True
         attempt.outcome = "rejected"
+        self.drafts = (*self.drafts, reply)
         if self.best is None or verdict.score >= self.best[0]:
             self.best = (verdict.score, reply, attempt)
         return False

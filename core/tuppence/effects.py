@@ -8,7 +8,7 @@ anything else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -158,6 +158,10 @@ class Remember(Effect["None | Broken"]):
     tags: frozenset[str] = frozenset()
     like: Entry | None = None
     """The entry whose answer the reply is: it lives no longer than that entry does."""
+    pico_usd: int = 0
+    """What the call cost: of two answers that must go, the cheaper goes."""
+    tenant: str | None = None
+    """Whose room it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +286,26 @@ class Settle(Effect["None | Broken"]):
     """Write the call down. Closing: performed even when unwinding, once a call."""
 
     result: Result
+
+
+@dataclass(slots=True)
+class Record(Settle):
+    """Write the call down with its texts, where the user asked for that. Closing, and waits for nothing."""
+
+    request: Request
+    replies: Sequence[Reply | None]
+    """What each attempt of the result brought, in part where it broke off; None where nothing came."""
+    recorder: Recorder
+    guards: tuple[Route, ...] = ()
+    """Who may not see the request may not be shown it later either."""
+
+
+class Recorder(Protocol):
+    """Keeps settled calls with their texts."""
+
+    def record(self, call: Record, /) -> None:
+        """Take a call in and return at once. What is raised is noted on the call's decision, and the call goes on."""
+        ...
 
 
 class Abandoned(BaseException):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from tuppence.attempts import Decision, Result
 from tuppence.books import Books, go_round
 from tuppence.climb import Climb, guarded
-from tuppence.effects import Abandoned, Choice, Deliver, Plan, Settle
+from tuppence.effects import Abandoned, Broken, Choice, Deliver, Plan, Record, Settle
 from tuppence.policy import Policy, effective_mode
 from tuppence.recall import recalling
 from tuppence.request import Reply, Request
@@ -60,8 +60,12 @@ class _Call:
         self.policy = policy
         self.mode = effective_mode(policy)
         decision = Decision(self.mode, policy_version=policy.version, baseline=policy.strongest.name)
+        if policy.standing is not None:
+            decision.certificate, decision.outside = policy.standing.certificate, policy.standing.words
         self.result = Result(call_id, None, [], decision, request.tags)
         self.books = Books(request, self.result, policy.strongest)
+        if policy.record is not None:
+            self.books.replies = []
         self.climb = Climb(request, policy, self.books, self.mode, asks=int(tried_before))
         self.recall = recalling(request, policy, self.books, self.mode)
 
@@ -69,11 +73,14 @@ class _Call:
 
     def route(self, ladder: tuple[Tier, ...]) -> tuple[Tier, ...]:
         """Choose which tiers may try, in order."""
-        decision = self.result.decision
+        decision, standing = self.result.decision, self.policy.standing
+        strongest = tuple(t for t in ladder if t.answer is None)[-1:] or ladder[-1:]
+        if self.mode == "optimise" and standing is not None and standing.falls_back:
+            decision.route = f"strongest tier: outside the certificate ({standing.words})"
+            return strongest
         if self.mode == "optimise" and self.policy.route is None:
             decision.route = "cheapest first"
             return ladder
-        strongest = tuple(t for t in ladder if t.answer is None)[-1:] or ladder[-1:]
         choice = self.choose(ladder) or Choice(strongest, "strongest tier: the route failed")
         if self.mode == "optimise":
             decision.route = choice.reason
@@ -113,6 +120,12 @@ class _Call:
         if self.result.attempts:
             self.teach()
             yield Settle(self.result)
+            if self.books.replies is not None and self.policy.record is not None:
+                kept = yield Record(
+                    self.result, self.request, self.books.replies, self.policy.record, self.policy.guards
+                )
+                if type(kept) is Broken:
+                    self.books.fault("record", kept.error)
 
     def teach(self) -> None:
         """Tell a route that learns how the call ended."""

@@ -47,8 +47,10 @@ class Marking:
         """The request was refused with its edits, and is sent without them."""
 
     def joined(self, edits: Edits) -> Edits:
-        """Return the tier's edits with the plan's."""
+        """Return the tier's edits with the plan's, and with the planner's order of tools, which no provider refuses."""
         plan = self._planned.plan
+        if self._books.request.tools:
+            edits = replace(edits, tools=self._planner.order)
         if self._blamed or not plan.edits:
             return edits
         return replace(edits, params={**edits.params, **plan.params}, marks=plan.marks)

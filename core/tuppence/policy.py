@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, cast
 
 from tuppence.cache import ExactCache
 from tuppence.cache.prefix import PrefixPlanner
-from tuppence.checks import default_check
-from tuppence.effects import Check, Failed, Route
+from tuppence.checks import And, default_check
+from tuppence.effects import Check, Failed, Recorder, Route
 from tuppence.errors import ConfigError, RequestError
 from tuppence.logical import RecentCalls
 from tuppence.prices import PicoUSD
@@ -64,6 +64,34 @@ class Retries:
         return float(full / 2 + full / 2 * jitter)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a policy stands to the certificate that its check comes from."""
+
+    certificate: str
+    """Which certificate: its id."""
+    outside: tuple[str, ...] = ()
+    """Every way in which the policy runs outside it; empty where the promise holds."""
+    falls_back: bool = False
+    """The strongest tier answers every call instead."""
+
+    @property
+    def words(self) -> str:
+        return "; ".join(self.outside)
+
+
+class CertifiedCheck(Check, Protocol):
+    """A check that a certificate is about. A check around it that only rejects more names it as `stricter_than`."""
+
+    def bound_to(self, policy: Policy, /) -> CertifiedCheck:
+        """Return the check as it serves `policy`."""
+        ...
+
+    def standing_in(self, policy: Policy, /) -> Standing:
+        """Hold `policy`, of which this is the check, against the certificate."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Everything that decides a call, fixed; make variants with `override`."""
@@ -81,6 +109,8 @@ class Policy:
     cache: ExactCache | None = None
     prefix: PrefixPlanner | None = field(default=None, compare=False)
     """Plans how each call uses its provider's prefix cache; None leaves that to the callers."""
+    record: Recorder | None = field(default=None, compare=False)
+    """Keeps calls with their texts; None keeps nobody's."""
     retries: Retries = field(default_factory=Retries)
     max_usd_per_call: Decimal | None = None
     on_exhausted: OnExhausted = "best_draft"
@@ -95,6 +125,8 @@ class Policy:
     max_pico_per_call: PicoUSD | None = field(init=False, compare=False)
     scope: str = field(init=False, compare=False)
     """What of the policy can change an answer: part of every cache key."""
+    standing: Standing | None = field(init=False, compare=False)
+    """None where the check comes from no certificate."""
 
     def __post_init__(self) -> None:
         _validate(self)
@@ -106,6 +138,9 @@ class Policy:
         object.__setattr__(self, "strongest", models[-1] if models else self.tiers[-1])
         object.__setattr__(self, "max_pico_per_call", None if limit is None else int(limit * _PICO_PER_USD))
         object.__setattr__(self, "scope", f"{self.version}/{digest}")
+        object.__setattr__(self, "check", _bound(self.check, self))
+        certified = _certified(self.check)
+        object.__setattr__(self, "standing", None if certified is None else certified.standing_in(self))
 
     def tier(self, name: str) -> Tier:
         """Return the tier or judge called `name`; raise `RequestError` naming those there are."""
@@ -133,6 +168,24 @@ def _described(policy: Policy) -> str:
         [(t.name, t.provider, t.model, t.additions) for t in asked] for asked in (policy.tiers, policy.judges)
     )
     return _ADDRESS.sub("", repr((policy.surface, tiers, judges, policy.check, policy.threshold)))
+
+
+def _bound(check: Check | None, policy: Policy) -> Check | None:
+    """Tell a certified check which policy it serves."""
+    if isinstance(check, And):
+        first, second = _bound(check.first, policy), _bound(check.second, policy)
+        return check if first is None or second is None else And(first, second)
+    return cast(CertifiedCheck, check).bound_to(policy) if hasattr(check, "bound_to") else check
+
+
+def _certified(check: Check | None) -> CertifiedCheck | None:
+    """Find the certified check in one that only rejects more than that does."""
+    if isinstance(check, And):
+        return _certified(check.first) or _certified(check.second)
+    if hasattr(check, "standing_in"):
+        return cast(CertifiedCheck, check)
+    inner: Check | None = getattr(check, "stricter_than", None)
+    return None if inner is None else _certified(inner)
 
 
 def _found(name: str, among: tuple[Tier, ...], policy: Policy) -> Tier:

@@ -30,6 +30,7 @@ from tuppence.effects import (
     Nearest,
     Open,
     Peek,
+    Record,
     Remember,
     Settle,
     Sleep,
@@ -88,8 +89,7 @@ class Port:
         self.cache = cache
         self.ledger = ledger
         self.on_settled = on_settled
-        self._started = 0.0
-        self._opened = _clock()
+        self._started = self._opened = _clock()
         self._known_ms = 0.0
         """When the cache had said what it knows, after the call was opened: how long a hit took."""
         self._spends = enclosing_spends()
@@ -141,6 +141,8 @@ class Port:
         """Perform what never waits, the same for both kinds of driver and for a call that is given up."""
         if type(effect) is Settle:
             self._settle(effect.result)
+        elif type(effect) is Record:
+            effect.recorder.record(effect)
         elif type(effect) is Remember:
             self._remember(effect)
         elif type(effect) is Open:
@@ -174,8 +176,9 @@ class Port:
     def _remember(self, done: Remember) -> None:
         if done.like is None:
             self._cache().remember(
-                done.lease, done.reply, origin=done.origin, freeze=self.models.freeze, tags=done.tags
-            )
+                done.lease, done.reply, origin=done.origin, freeze=self.models.freeze, tags=done.tags,
+                pico_usd=done.pico_usd, tenant=done.tenant,
+            )  # fmt: skip
         else:
             self._semantic().remember_like(done, freeze=self.models.freeze)
 
@@ -186,8 +189,6 @@ class Port:
     def _semantic(self) -> SemanticCache:
         assert isinstance(self.cache, SemanticCache)
         return self.cache
-
-    # -- asking
 
     def ask(self, ask: Ask) -> Reply | Failed | Declined:
         self._started = _clock()

@@ -189,7 +189,11 @@ class Recall:
         """Close the lease, keep what may be served again, and compare what was not: closing effects."""
         if self.lease is not None:
             lease, self.lease = self.lease, None
-            outcome = yield Remember(lease, lasting, self.books.result.call_id, self.request.cache_tags, self.served)
+            result, request = self.books.result, self.request
+            outcome = yield Remember(
+                lease, lasting, result.call_id, request.cache_tags, self.served,
+                pico_usd=result.pico_usd, tenant=request.tags.get("tenant"),
+            )  # fmt: skip
             if type(outcome) is Broken:
                 self.books.fault("cache", outcome.error)
         if lasting is None or self.served is not None or self.subject is None or self.vector is None:

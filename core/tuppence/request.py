@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -129,6 +129,10 @@ class Reply:
     delivered: int = 0
     """Chunks that already reached the user: from one on, the reply is committed."""
     native: Any = None
+    tier: str = ""
+    """Name of the tier that gave it, where a ladder was climbed."""
+    earlier: tuple[Reply, ...] = ()
+    """Drafts of tiers below it that were rejected, oldest first: another opinion, already paid for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +183,11 @@ class Edits:
     messages: tuple[Insert | Replace | Drop, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     marks: tuple[Mark, ...] = ()
+    tools: Callable[[Sequence[Any]], list[Any]] | None = None
+    """Puts the tools, in the form in which they are sent, in the order in which they are sent; None leaves theirs."""
 
     def __bool__(self) -> bool:
-        return bool(self.messages or self.params or self.marks)
+        return bool(self.messages or self.params or self.marks or self.tools)
 
 
 NO_EDITS = Edits()

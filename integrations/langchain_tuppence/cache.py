@@ -50,7 +50,12 @@ class TuppenceCache(BaseCache):
     def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """Keep the generations of this prompt of this model."""
         value = json.dumps([_frozen(one) for one in return_val], ensure_ascii=False, separators=(",", ":"))
-        self._store.put(_key(prompt, llm_string), value.encode("utf-8", "surrogatepass"), self._ttl_s)
+        self._store.put(
+            _key(prompt, llm_string),
+            value.encode("utf-8", "surrogatepass"),
+            self._ttl_s,
+            tenant=current_tags().get("tenant"),
+        )
 
     def clear(self, **kwargs: Any) -> None:
         """Delete every entry, whatever `kwargs` say: of all prompts, models and tenants."""

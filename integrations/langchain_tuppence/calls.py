@@ -18,7 +18,7 @@ from langchain_tuppence.messages import neutral
 from langchain_tuppence.models import NativeModels
 from langchain_tuppence.replies import METADATA
 from langchain_tuppence.structured import StructuredAnswer
-from tuppence.assembly import open_cache
+from tuppence.assembly import open_cache, recorder_of_call
 from tuppence.attempts import Result
 from tuppence.context import checked_tags, current_cache_tags, current_call_id, current_tags
 from tuppence.effects import Choice, Route
@@ -38,7 +38,7 @@ TAG_PREFIX = "tuppence_"
 STRUCTURED = "tuppence_structured"
 """Bound argument that carries a `StructuredAnswer`."""
 
-_POLICY_OVERRIDES = ("cache", "check", "max_usd_per_call", "mode", "on_exhausted", "route", "threshold")
+_POLICY_OVERRIDES = ("cache", "check", "max_usd_per_call", "mode", "on_exhausted", "record", "route", "threshold")
 _OVERRIDES = frozenset({*_POLICY_OVERRIDES, "tags", "call_id"})
 # Arguments that say how LangChain traces a call, not what a model answers.
 _TRACING = frozenset({"ls_structured_output_format", "structured_output_format"})
@@ -190,6 +190,8 @@ def _policy(policy: Policy, overrides: Mapping[str, Any], route: Any, structured
     if "cache" in changes:
         option = changes["cache"]
         changes["cache"] = policy.cache if option is True and policy.cache is not None else open_cache(option)
+    if "record" in changes:
+        changes["record"] = recorder_of_call(changes["record"], policy.record)
     if changes.get("max_usd_per_call") is not None:
         changes["max_usd_per_call"] = amount(changes["max_usd_per_call"])
     if changes:

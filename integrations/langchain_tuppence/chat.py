@@ -64,6 +64,8 @@ class ChatTuppence(Entries):
     """True plans how each call uses its provider's prompt cache; a `PrefixPlanner` does it for several models."""
     ledger_option: Any = Field(default=True, alias="ledger", exclude=True, repr=False)
     """True writes to this user's default file, a path to another; False or None keeps no ledger."""
+    record: Any = Field(default=None, exclude=True, repr=False)
+    """A path or a `Recorder` keeps calls with their texts, for replay and training. None keeps nobody's."""
     retries: Retries = Field(default_factory=Retries, exclude=True, repr=False)
     max_usd_per_call: Any = None
     """Most that one logical call may cost, as text or Decimal."""

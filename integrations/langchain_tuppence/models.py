@@ -140,8 +140,8 @@ class NativeModels:
         config = self._config(handle, ask)
         if ask.request is self.request:
             given, kwargs = self.request.native, self._kwargs(handle, ask.edits.params)
-            if ask.edits.marks:
-                given, kwargs = marked(handle.model, given, kwargs, ask.edits.marks)
+            if ask.edits.marks or ask.edits.tools:
+                given, kwargs = marked(handle.model, given, kwargs, ask.edits)
             return handle, _messages(given, ask.edits), config, kwargs
         own = ask.request.native or native(ask.request.messages)
         params = {**handle.kwargs, **ask.request.params, **ask.edits.params}

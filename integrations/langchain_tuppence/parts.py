@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_tuppence.calls import amount
 from langchain_tuppence.handles import Handle
 from langchain_tuppence.tiers import built, shared_settings
-from tuppence.assembly import open_cache, open_ledger, open_planner
+from tuppence.assembly import open_cache, open_ledger, open_planner, open_recorder
 from tuppence.errors import ConfigError
 from tuppence.policy import Policy
 from tuppence.prices import PriceBook
@@ -52,7 +52,8 @@ def parts_of(llm: ChatTuppence) -> Parts:
     policy = Policy(
         tiers=tiers, judges=judges, route=llm.route, guards=tuple(llm.guards), check=llm.check,
         threshold=llm.threshold, cache=open_cache(llm.cache), prefix=open_planner(llm.prompt_cache),
-        retries=llm.retries, max_usd_per_call=limit, on_exhausted=llm.on_exhausted, mode=llm.mode, surface="langchain",
+        record=open_recorder(llm.record), retries=llm.retries, max_usd_per_call=limit, on_exhausted=llm.on_exhausted,
+        mode=llm.mode, surface="langchain",
         version=f"{llm.version}/{digest}" if llm.version else digest,
     )  # fmt: skip
     defaults = {"temperature": llm.temperature, "max_tokens": llm.max_tokens}

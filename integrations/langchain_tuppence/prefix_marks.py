@@ -1,4 +1,4 @@
-"""Marks for a provider's prompt cache on LangChain's own messages and tools, as each chat model class sends them.
+"""What a plan asks of a provider's prompt cache, on LangChain's own messages and tools: marks, and an order of tools.
 
 Copies what it changes: messages, blocks and tools of the user's stay as they are. A request that its user marks himself
 is left alone. A class that is not known here is never marked: what it makes of an unknown key nobody can say.
@@ -11,8 +11,9 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
+from tuppence.cache.prefix import tools_in_order
 from tuppence.clients import anthropic_marks, openai_marks
-from tuppence.request import Mark
+from tuppence.request import Edits, Mark
 
 # What a user says about the prompt cache in a model's own settings, or in its bound arguments.
 _OWN_SETTINGS = ("cache_control", "prompt_cache_key", openai_marks.OPTIONS)
@@ -34,12 +35,16 @@ def takes_marks(model: Any, bound: Mapping[str, Any]) -> bool:
 
 
 def marked(
-    model: Any, given: str | list[BaseMessage], kwargs: dict[str, Any], marks: Sequence[Mark]
-) -> tuple[list[BaseMessage], dict[str, Any]]:
-    """Return messages and arguments of a call with `marks`; indices are those of the messages.
+    model: Any, given: str | list[BaseMessage], kwargs: dict[str, Any], edits: Edits
+) -> tuple[str | list[BaseMessage], dict[str, Any]]:
+    """Return messages and arguments of a call with the tools in order and the marks set; indices are those of the
+    messages.
 
     A mark on a message that cannot carry it goes to the nearest one before that can: a shorter prefix is kept.
     """
+    kwargs, marks = tools_in_order(kwargs, edits.tools), edits.marks
+    if not marks:
+        return given, kwargs
     messages: list[BaseMessage] = [HumanMessage(content=given)] if isinstance(given, str) else list(given)
     if _is_marked(messages, kwargs):
         return messages, kwargs

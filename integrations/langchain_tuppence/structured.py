@@ -117,6 +117,11 @@ class Parses:
                 return verdict
         return Verdict(1.0, "the answer parses") if self.then is None else self.then(request, reply)
 
+    @property
+    def stricter_than(self) -> Check | None:
+        """The check that this one only adds to."""
+        return self.then
+
 
 def _asked_of(handle: Handle, schema: Any, options: Mapping[str, Any]) -> Side:
     """Take a tier's own structured model apart into what it binds and what it parses with."""

@@ -50,6 +50,11 @@ def speaks_chat_completions(llm: LLM) -> bool:
     return _is_a(llm, _CHAT_COMPLETIONS)
 
 
+def speaks_responses(llm: LLM) -> bool:
+    """Say whether `llm` is LlamaIndex's class for OpenAI's Responses API or one derived from it."""
+    return _is_a(llm, _RESPONSES)
+
+
 def _is_a(llm: LLM, named: tuple[str, str]) -> bool:
     return any((cls.__module__, cls.__name__) == named for cls in type(llm).__mro__)
 
@@ -109,7 +114,7 @@ def _own_client(llm: LLM, client: Any) -> Any:
         return noting(telling(client), ("messages",))
     if speaks_chat_completions(llm):
         return noting(client, _STREAMS_OF_CHAT_COMPLETIONS)
-    return noting(client, ("responses",)) if _is_a(llm, _RESPONSES) else client
+    return noting(client, ("responses",)) if speaks_responses(llm) else client
 
 
 def payload_of(raw: Any) -> Any:

@@ -37,7 +37,16 @@ from llama_index_tuppence.requests import completion_of, request_of
 from llama_index_tuppence.selections import selections
 from llama_index_tuppence.stamp import tier_of
 from llama_index_tuppence.tiers import LlmTier, Prices, Tiers, ladder_and_judges, price_book, settings_digest
-from tuppence.assembly import CacheOption, LedgerOption, PrefixOption, open_cache, open_ledger, open_planner
+from tuppence.assembly import (
+    CacheOption,
+    LedgerOption,
+    PrefixOption,
+    RecordOption,
+    open_cache,
+    open_ledger,
+    open_planner,
+    open_recorder,
+)
 from tuppence.checks import default_check
 from tuppence.effects import Check, Route
 from tuppence.errors import ConfigError
@@ -53,8 +62,8 @@ class TuppenceLLM(FunctionCallingLLM):
     `tiers` are LlamaIndex models, cheapest first, or names to such; `tier(llm, ...)` and `function_tier(name, fn)` say
     more. `judges` are given alike, and only checks ask them: `check=judged_by("judge")`. One call may say
     `tuppence={...}` for itself: mode, threshold, route (a route or a tier's name), check, cache, max_usd_per_call,
-    on_exhausted, tags, call_id. A response says in `additional_kwargs["tuppence"]` which tier answered, why, and what
-    it cost.
+    on_exhausted, record, tags, call_id. A response says in `additional_kwargs["tuppence"]` which tier answered, why,
+    and what it cost.
     """
 
     tiers: tuple[str, ...] = Field(description="Names of the tiers, cheapest first.")
@@ -87,6 +96,7 @@ class TuppenceLLM(FunctionCallingLLM):
         prices: Prices = None,
         version: str = "",
         prompt_cache: PrefixOption = None,
+        record: RecordOption = None,
         **llama_index: Any,
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "llama_index", "__class__")}
@@ -107,7 +117,7 @@ class TuppenceLLM(FunctionCallingLLM):
             tiers=made, judges=consulted, route=route, guards=tuple(guards),
             check=default_check() if check == "default" else check, threshold=threshold, cache=open_cache(cache),
             retries=retries_of(retries), max_usd_per_call=usd_limit(max_usd_per_call), on_exhausted=on_exhausted,
-            mode=mode, prefix=open_planner(prompt_cache), surface="llama_index",
+            mode=mode, prefix=open_planner(prompt_cache), record=open_recorder(record), surface="llama_index",
             version=f"{version}/{digest}" if version else digest,
         )  # fmt: skip
 
@@ -133,6 +143,11 @@ class TuppenceLLM(FunctionCallingLLM):
     @property
     def policy(self) -> Policy:
         return self._policy
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """Where calls are written down."""
+        return self._ledger
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from llama_index_tuppence.stamp import STAMP
+from tuppence.assembly import recorder_of_call
 from tuppence.context import checked_tags
 from tuppence.effects import Choice, Route
 from tuppence.errors import ConfigError
@@ -15,7 +16,7 @@ from tuppence.policy import Policy, Retries
 from tuppence.request import Request, Tags
 from tuppence.tiers import Tier
 
-_OF_POLICY = ("cache", "check", "max_usd_per_call", "mode", "on_exhausted", "route", "threshold")
+_OF_POLICY = ("cache", "check", "max_usd_per_call", "mode", "on_exhausted", "record", "route", "threshold")
 _OF_CALL = frozenset({*_OF_POLICY, "tags", "call_id"})
 
 
@@ -70,6 +71,8 @@ def override(policy: Policy, kwargs: dict[str, Any]) -> Override:
         changes["route"] = _only(policy.rung(changes["route"]))
     if "cache" in changes:
         changes["cache"] = _cache(policy, changes["cache"])
+    if "record" in changes:
+        changes["record"] = recorder_of_call(changes["record"], policy.record)
     if "max_usd_per_call" in changes:
         changes["max_usd_per_call"] = usd_limit(changes["max_usd_per_call"])
     call_id = given.get("call_id")

@@ -314,11 +314,12 @@ class FlightSuite(CrowdSuite):
         store, other = open_shared(), open_shared()
         assert isinstance(store, Claims)
         assert isinstance(other, Claims)
-        leases = Leases(store, wait_s=LONG_S, lasting_s=0.3)
+        leases = Leases(store, wait_s=LONG_S, lasting_s=LEASE_S)
         held = taken(leases, store)
-        until = time.monotonic() + 1.2
+        until = time.monotonic() + 1.5 * LEASE_S
         while time.monotonic() < until:
             assert other.claim("k", "other", 1.0) is False
+            time.sleep(0.05)
         leases.release(held)
         await_claim(other, within_s=LONG_S)
         leases.close()

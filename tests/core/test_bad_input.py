@@ -391,7 +391,7 @@ def test_files_that_are_something_else_are_refused_at_once(client: openai.OpenAI
 class FullStore(MemoryStore):
     """A store on a disk that is full."""
 
-    def put(self, key: str, value: bytes, ttl_s: float | None, tags: frozenset[str] = frozenset()) -> None:
+    def put(self, *what: Any, **about: Any) -> None:
         raise OSError(28, "No space left on device")
 
 

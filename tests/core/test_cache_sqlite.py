@@ -124,7 +124,7 @@ def test_a_killed_writer_leaves_whole_values_and_all_it_had_flushed(tmp_path: Pa
     for i in range(flushed + 1):
         assert store.get(f"k{i:x}") is not None
     with sqlite3.connect(path) as rows:
-        kept = rows.execute("SELECT key, value FROM replies_v1").fetchall()
+        kept = rows.execute("SELECT key, value FROM replies_v2").fetchall()
     rows.close()
     assert [key for key, value in kept if value != whole(key)] == []
 
@@ -145,7 +145,7 @@ def test_a_locked_file_blocks_neither_put_nor_get(tmp_path: Path) -> None:
         store.flush()
     other.execute("ROLLBACK")
     store.flush()
-    assert other.execute("SELECT value FROM replies_v1 WHERE key = 'a1'").fetchone() == (b"meanwhile",)
+    assert other.execute("SELECT value FROM replies_v2 WHERE key = 'a1'").fetchone() == (b"meanwhile",)
     other.close()
     store.close()
 
@@ -243,35 +243,59 @@ assert os.waitpid(pid, 0)[1] == 0
     assert "child" in finished(python(script, tmp_path / "cache.sqlite"))
 
 
-def test_the_bound_holds_over_many_entries(tmp_path: Path) -> None:
-    """`max_entries` is held to within one per cent, and the newest are the ones that stay."""
+@pytest.mark.parametrize("bound", [{"max_entries": 500}, {"max_bytes": 100_000}], ids=["entries", "bytes"])
+def test_the_bounds_hold_over_many_entries(tmp_path: Path, bound: dict[str, int]) -> None:
+    """Whatever the values' sizes: a commit leaves what is allowed, full to the last value, and the sums are right."""
     path = tmp_path / "cache.sqlite"
-    store = SqliteStore(path, max_entries=500)
-    for i in range(2_000):
-        store.put(f"{i:x}", b"v", None)
+    store = SqliteStore(path, **bound, max_share_per_tenant=0.5)
+    with sqlite3.connect(path) as rows:
+        for i in range(2_000):
+            store.put(f"{i:x}", b"v" * (100 + i * 37 % 200), None, tenant=f"tenant {i % 3}")
+            if i % 10 == 9:
+                store.flush()
+                ((entries, size),) = rows.execute("SELECT count(*), sum(length(value)) FROM replies_v2").fetchall()
+                assert entries <= bound.get("max_entries", entries)
+                assert size <= bound.get("max_bytes", size)
+        assert entries == 500 or size > 99_000
+        assert rows.execute("SELECT entries, bytes FROM reply_sums_v2").fetchall() == [(entries, size)]
+        sums = "SELECT tenant, count(*), sum(size) FROM replies_v2 GROUP BY tenant ORDER BY tenant"
+        assert (
+            rows.execute("SELECT * FROM reply_tenants_v2 ORDER BY tenant").fetchall() == rows.execute(sums).fetchall()
+        )
+    rows.close()
+    store.close()
+
+
+READ_ONE = """
+import sys
+from tuppence.cache import SqliteStore
+from tuppence.cache.stores import write_behind
+write_behind.USES_WITHIN_S = 0.01
+store = SqliteStore(sys.argv[1])
+print([store.get("a1") is not None for _ in range(3)], flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_the_hits_of_a_process_that_only_reads_are_written(tmp_path: Path) -> None:
+    """It puts nothing that they could be written with, so they are written by themselves before long."""
+    path = tmp_path / "cache.sqlite"
+    store = SqliteStore(path)
+    store.put("a1", b"v", None)
     store.flush()
-    with sqlite3.connect(path) as rows:
-        (entries,) = rows.execute("SELECT count(*) FROM replies_v1").fetchone()
-    rows.close()
-    assert 490 <= entries <= 505
-    assert store.get("7cf") is not None
-    assert store.get("0") is None
-
-
-def test_the_bound_in_bytes_holds_over_many_entries(tmp_path: Path) -> None:
-    """Within one per cent, however the values' sizes vary; what was used least recently goes."""
-    path = tmp_path / "cache.sqlite"
-    store = SqliteStore(path, max_bytes=100_000)
-    for i in range(1_000):
-        store.put(f"{i:x}", b"v" * (i * 37 % 900), None)
-        if i % 10 == 9:
-            store.flush()
-    with sqlite3.connect(path) as rows:
-        (size,) = rows.execute("SELECT sum(length(value)) FROM replies_v1").fetchone()
-    rows.close()
-    assert 95_000 <= size <= 105_000
-    assert store.get("3e7") is not None
-    assert store.get("1") is None
+    with subprocess.Popen(
+        [sys.executable, "-c", READ_ONE, str(path)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "[True, True, True]\n"
+        until = time.monotonic() + 30
+        while [one.hits for one in store.most_hit(1)] != [3]:
+            assert time.monotonic() < until
+        reader.communicate("end\n")
     store.close()
 
 
@@ -285,7 +309,7 @@ def test_expired_answers_do_not_stay_on_disk(tmp_path: Path) -> None:
     later.put("a1", b"v", None)
     later.close()
     with sqlite3.connect(path) as rows:
-        assert rows.execute("SELECT key FROM replies_v1").fetchall() == [("a1",)]
+        assert rows.execute("SELECT key FROM replies_v2").fetchall() == [("a1",)]
     rows.close()
 
 

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tuppence.cache import MemoryStore, SqliteStore
-from tuppence.errors import ConfigError
 
-pytest.register_assert_rewrite(f"{__package__}.store_suite")
+pytest.register_assert_rewrite(f"{__package__}.store_suite", f"{__package__}.cache_room_suite")
 
-from .store_suite import Clock, OpenStore, StoreSuite  # noqa: E402 - after pytest knows that it holds assertions
+# After pytest knows that they hold assertions.
+from .cache_room_suite import HitsSuite, RoomSuite  # noqa: E402
+from .store_suite import Clock, OpenStore, StoreSuite  # noqa: E402
 
 AnyStore = MemoryStore | SqliteStore
 
@@ -25,7 +27,7 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> 
     """Open a store; the third kind reads everything back from its file, none of it from what waits to be written."""
     opened: list[AnyStore] = []
 
-    def open_one(**options: int) -> AnyStore:
+    def open_one(**options: Any) -> AnyStore:
         if request.param == "memory":
             store: AnyStore = MemoryStore(clock=clock, **options)
         elif request.param == "sqlite":
@@ -43,8 +45,8 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> 
 class Committed(SqliteStore):
     """A SQLite store whose every change is in the file before the next step."""
 
-    def put(self, key: str, value: bytes, ttl_s: float | None, tags: frozenset[str] = frozenset()) -> None:
-        super().put(key, value, ttl_s, tags)
+    def put(self, *what: Any, **about: Any) -> None:
+        super().put(*what, **about)
         self.flush()
 
     def delete(self, key: str) -> None:
@@ -61,33 +63,9 @@ class TestStores(StoreSuite):
     """All of them."""
 
 
-def test_the_least_recently_used_goes_first(open_store: OpenStore, clock: Clock) -> None:
-    """Reading counts as use."""
-    store = open_store(max_entries=3)
-    for key in ("a", "b", "c"):
-        clock.now += 1
-        store.put(key, b"v", None)
-    clock.now += 1
-    store.get("a")
-    clock.now += 1
-    store.put("d", b"v", None)
-    store.flush()
-    assert [key for key in "abcd" if store.get(key)] == ["a", "c", "d"]
+class TestRoom(RoomSuite):
+    """Who goes, and whose room it is."""
 
 
-@pytest.mark.parametrize("bound", ["max_entries", "max_bytes"])
-def test_no_room_for_a_single_entry_is_refused(open_store: OpenStore, bound: str) -> None:
-    """A store that could hold nothing is a mistake."""
-    with pytest.raises(ConfigError, match=f"{bound} is 0"):
-        open_store(**{bound: 0})
-
-
-def test_a_store_is_bounded_in_bytes(open_store: OpenStore) -> None:
-    """Large values push out small ones, and one too large for the whole store is not kept."""
-    store = open_store(max_bytes=100)
-    for key, size, left in (("a", 40, "a"), ("b", 40, "ab"), ("c", 40, "bc"), ("d", 101, "bc"), ("b", 60, "bc")):
-        store.put(key, b"x" * size, None)
-        store.flush()
-        assert "".join(key for key in "abcd" if store.get(key)) == left
-    store.put("b", b"x" * 101, None)
-    assert store.get("b") is None
+class TestHits(HitsSuite):
+    """How often each was served."""

@@ -320,12 +320,12 @@ tiers:
 
 
 def test_a_cache_may_lie_in_a_redis(load: Load) -> None:
-    """An address is no path; how much Redis keeps is not ours to bound."""
-    options = load(f"{TIERS}cache: {{store: 'redis://127.0.0.1:1', ttl_s: 60}}\n").options()
+    """An address is no path; where nothing is said, how much Redis keeps is its own to bound."""
+    options = load(f"{TIERS}cache: {{store: 'redis://127.0.0.1:1', ttl_s: 60, max_entries: 5}}\n").options()
     assert isinstance(options["cache"], ExactCache)
     assert options["cache"].ttl_s == 60
-    with pytest.raises(ConfigError, match=r"max_entries is 5.*`maxmemory`.*leave max_entries out"):
-        load(f"{TIERS}cache: {{store: 'redis://127.0.0.1:1', max_entries: 5}}\n").options()
+    with pytest.raises(ConfigError, match="max_share_per_tenant is a part of max_entries or max_bytes"):
+        load(f"{TIERS}cache: {{store: 'redis://127.0.0.1:1', max_share_per_tenant: 0.5}}\n").options()
 
 
 @pytest.mark.parametrize(

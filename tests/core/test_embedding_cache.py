@@ -160,10 +160,10 @@ def test_a_broken_store_fails_no_embedding(model: Model, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "damage",
     [
-        "UPDATE replies_v1 SET value = substr(value, 1, length(value) - 9)",
-        "UPDATE replies_v1 SET value = CAST('[]' AS BLOB)",
-        "UPDATE replies_v1 SET value = CAST('{\"v\":99}' AS BLOB)",
-        "UPDATE replies_v1 SET value = x'00ff'",
+        "UPDATE replies_v2 SET value = substr(value, 1, length(value) - 9)",
+        "UPDATE replies_v2 SET value = CAST('[]' AS BLOB)",
+        "UPDATE replies_v2 SET value = CAST('{\"v\":99}' AS BLOB)",
+        "UPDATE replies_v2 SET value = x'00ff'",
     ],
 )
 def test_a_torn_or_foreign_entry_is_a_miss(model: Model, tmp_path: Path, damage: str) -> None:

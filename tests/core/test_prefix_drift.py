@@ -24,9 +24,9 @@ class Scope:
     def sends(
         self, system: str = RULES, *, tools: tuple[dict[str, Any], ...] = (), documents: str = "", ask: str = "Why?"
     ) -> Drift | None:
-        given = [Message("user", documents)] if documents else []
+        given = [Message("system", documents)] if documents else []
         request = Request((Message("system", system), *given, Message("user", ask)), tools=tools)
-        return self.detector.see(SCOPE, prompt_of(request, "gpt-4o", documents=[1] if documents else []))
+        return self.detector.see(SCOPE, prompt_of(request, "gpt-4o"))
 
 
 @pytest.fixture

@@ -117,6 +117,19 @@ def test_a_client_that_carries_no_marks_is_not_planned() -> None:
     assert not plan.edits and "cannot carry marks" in plan.reason
 
 
+@pytest.mark.parametrize(("read", "spared"), [(0, []), (2000, ["small"])])
+def test_gemini_is_planned_whatever_client_asks_it(read: int, spared: list[str]) -> None:
+    """It takes no hint, so that there is nothing to carry; it promises no hit, so that only a counted one is held."""
+    rate = PriceBook.default().rate("gemini-2.5-pro")
+    gemini = Tier("large", model="gemini-2.5-pro", provider="google_genai", rate=rate, prefix_marks=False)
+    planner = PrefixPlanner()
+    planned = planner.plan(request("Why?"), gemini)
+    assert not planned.plan.edits and "the provider caches by itself" in planned.plan.reason
+    planner.answered(planned, Usage(input=9, cache_read=read), NOW)
+    later = request("Why?", "Because.", "Sure?")
+    assert list(planner.spared(later, (SMALL, gemini), NOW + 1)) == spared
+
+
 def test_a_file_asks_for_it_in_one_word(tmp_path: Path) -> None:
     """`prompt_cache: true`; without it nothing is planned."""
     tiers = "tiers:\n  - {name: small, class: openai, model: gpt-4o-mini}\n"

@@ -150,6 +150,39 @@ def test_tools_are_marked_alone_where_only_they_repeat() -> None:
     assert plan.marks == (Mark("tools", "5m"),)
 
 
+@pytest.mark.parametrize("role", ["system", "user"])
+def test_documents_that_change_leave_the_instructions_before_them_warm(role: Any) -> None:
+    """In a message of their own, whoever speaks it: the breakpoint goes before what changes."""
+    planner, tier = PrefixPlanner(), Tier("large", model=CLAUDE, provider="anthropic", rate=rate_of(CLAUDE))
+    for n in range(8):
+        documents = Message(role, f"Document {n}. " * 500)
+        request = Request((Message("system", RULES), documents, Message("user", "Why?")), received_at=NOW + n)
+        planned = planner.plan(request, tier)
+    assert planned.plan.marks == (Mark(0, "5m"),) and planned.drift is None
+
+
+@pytest.mark.parametrize("role", ["system", "user"])
+def test_documents_that_come_again_are_kept_with_the_instructions(role: Any) -> None:
+    """Many questions on the same document: one mark, behind it."""
+    planner, tier = PrefixPlanner(), Tier("large", model=CLAUDE, provider="anthropic", rate=rate_of(CLAUDE))
+    for n in range(8):
+        documents = Message(role, "The document. " * 500)
+        request = Request((Message("system", RULES), documents, Message("user", f"Why {n}?")), received_at=NOW + n)
+        planned = planner.plan(request, tier)
+    assert planned.plan.marks == (Mark(1, "5m"),)
+
+
+def test_documents_inside_the_instructions_are_named_and_not_marked() -> None:
+    """A breakpoint stands at the end of a message: what changes within one has to be moved out."""
+    planner, tier = PrefixPlanner(), Tier("large", model=CLAUDE, provider="anthropic", rate=rate_of(CLAUDE))
+    for n in range(8):
+        said = Message("system", f"{RULES}\n\nDocument {n}. " * 2)
+        planned = planner.plan(Request((said, Message("user", "Why?")), received_at=NOW + n), tier)
+    assert planned.plan.marks == () and planned.drift is not None
+    assert planned.drift.segment == "system" and planned.drift.character >= len(RULES)
+    assert "after the last breakpoint" in planned.drift.advice
+
+
 def test_a_long_way_back_gets_marks_in_between() -> None:
     """Anthropic searches twenty blocks backwards: with more since the last call the conversation would be lost."""
     calls = tuple(ToolCall(str(n), "look", "{}") for n in range(14))
@@ -211,6 +244,18 @@ def test_an_automatic_cache_gets_a_key_for_the_prefix() -> None:
         planned(conversation(n, tags={"tenant": "a"}), NOTHING_SEEN, GPT).params["prompt_cache_key"] for n in range(3)
     }
     assert len(keys) == 1 and len(keys.pop()) <= 64
+
+
+def test_instructions_that_never_come_again_are_not_part_of_the_key() -> None:
+    """Documents stand in them, or the time: by a key of their own all calls would go where nothing of them is held."""
+
+    def keys(traffic: Traffic) -> set[Any]:
+        requests = [conversation(system=f"{RULES} It is {n} o'clock.", tools=(LOOK,)) for n in range(3)]
+        return {planned(request, traffic, GPT).params["prompt_cache_key"] for request in requests}
+
+    assert len(keys(seen(tools=[10] * 15, system=[None] * 15))) == 3
+    assert len(keys(seen(tools=[10] * 16, system=[None] * 16))) == 1
+    assert len(keys(seen(tools=[10] * 16, system=[None] * 15 + [10]))) == 3
 
 
 def test_two_tenants_never_share_a_key() -> None:

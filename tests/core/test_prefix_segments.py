@@ -32,24 +32,23 @@ def shared(one: Prompt, other: Prompt) -> int:
 
 
 def test_pieces_stand_in_the_order_of_the_provider() -> None:
-    """Tools first, then instructions, documents, turns, and the last message as the tail."""
+    """Tools first, then instructions, documents in system messages of their own, turns, and the last message."""
     whole = prompt_of(
         request(
-            Message("system", "Be short."), Message("user", "A long text."), Message("user", "First?"),
-            Message("assistant", "Yes."), Message("user", "Second?"), tools=(LOOK,),
+            Message("system", "Be short."), Message("system", "A long text."), Message("system", "Another."),
+            Message("user", "First?"), Message("assistant", "Yes."), Message("user", "Second?"), tools=(LOOK,),
         ),
         "claude-opus-5",
-        documents=[1],
     )  # fmt: skip
-    assert names(whole) == ["tools", "system", "documents", "turns", "turns", "tail"]
-    assert [segment.place for segment in whole.segments] == ["tools", 0, 1, 2, 3, 4]
-    assert [cut.place for cut in whole.cuts] == ["tools", 0, 1, 3]
+    assert names(whole) == ["tools", "system", "documents", "documents", "turns", "turns", "tail"]
+    assert [segment.place for segment in whole.segments] == ["tools", 0, 1, 2, 3, 4, 5]
+    assert [cut.place for cut in whole.cuts] == ["tools", 0, 2, 4]
 
 
-def test_documents_after_a_turn_are_part_of_the_conversation() -> None:
-    """A prefix that ends behind them would hold the turns as well."""
-    said = (Message("user", "One?"), Message("user", "A long text."), Message("user", "Two?"))
-    assert names(prompt_of(Request(said), "gpt-4o", documents=[1])) == ["turns", "turns", "tail"]
+def test_documents_in_a_turn_are_part_of_the_conversation() -> None:
+    """And so is a system message that comes after one."""
+    said = (Message("user", "A long text."), Message("system", "Be short."), Message("user", "Two?"))
+    assert names(prompt_of(Request(said), "gpt-4o")) == ["turns", "turns", "tail"]
 
 
 def test_a_question_alone_has_no_prefix() -> None:

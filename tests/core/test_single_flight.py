@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -253,10 +254,10 @@ class Faulty(MemoryStore):
             raise OSError("store gone")
         return super().get(key)
 
-    def put(self, key: str, value: bytes, ttl_s: float | None, tags: frozenset[str] = frozenset()) -> None:
+    def put(self, *what: Any, **about: Any) -> None:
         if self.fails("put"):
             raise OSError("store gone")
-        super().put(key, value, ttl_s, tags)
+        super().put(*what, **about)
 
 
 async def test_a_store_that_breaks_on_writing_still_lets_waiters_share() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.prompts import ChatPromptTemplate
 from langchain_openai import ChatOpenAI
 
 from langchain_tuppence import ChatTuppence, spend, tier
@@ -18,7 +19,7 @@ from tuppence.cache.prefix import Planned, PrefixPlan, PrefixPlanner
 from tuppence.context import tags
 from tuppence.prices import token_rate
 from tuppence.request import Mark, Request
-from tuppence.testing import Fault, ProviderServer, Turn
+from tuppence.testing import Fault, ProviderServer, Turn, tokens_of
 from tuppence.testing.prefix_cache import PrefixCache
 from tuppence.tiers import Tier
 from tuppence.usage import read_usage
@@ -205,6 +206,60 @@ def test_a_conversation_is_read_as_it_grows_and_billed_exactly(
     saved = sum(a.prefix.reads_saved_pico - a.prefix.writes_extra_pico for a in spent.attempts if a.prefix is not None)
     plain = sum(RATE.cost(type(u)(input=u.input_tokens, output=u.output)) or 0 for u in usages)
     assert saved == plain - spent.pico_usd > 0
+
+
+def ask(whom: str) -> str:
+    """Ask somebody."""
+    return whom
+
+
+@pytest.mark.parametrize("name", [CLAUDE, GPT])
+async def test_tools_are_sent_in_one_order(server: ProviderServer, name: str) -> None:
+    """However they are bound, sync, async and streamed; without the option as they were bound."""
+    planned, plain = model(server, name), model(server, name, None)
+    planned.bind_tools([look, ask]).invoke("Why?")
+    await planned.bind_tools([ask, look]).ainvoke("Why?")
+    list(planned.bind_tools([look, ask]).stream("Why?"))
+    [_ async for _ in planned.bind_tools([look, ask]).astream("Why?")]
+    sent_tools = {json.dumps(one.request["tools"]) for one in server.served}
+    assert len(sent_tools) == 1 and [names(tool) for tool in json.loads(sent_tools.pop())] == ["ask", "look"]
+    plain.bind_tools([look, ask]).invoke("Why?")
+    assert [names(tool) for tool in sent(server)["tools"]] == ["look", "ask"]
+
+
+def names(tool: dict[str, Any]) -> str:
+    return str((tool.get("function") or tool)["name"])
+
+
+def test_a_tools_properties_keep_the_order_that_came_first(server: ProviderServer) -> None:
+    """Two schemas that differ in nothing else are one; the second call's tools are the first's, byte for byte."""
+
+    def tool(*properties: str) -> dict[str, Any]:
+        parameters = {"type": "object", "properties": {name: {"type": "string"} for name in properties}}
+        return {"type": "function", "function": {"name": "judge", "description": "Judge.", "parameters": parameters}}
+
+    llm = model(server, GPT)
+    for given in (tool("reasons", "answer"), tool("answer", "reasons")):
+        llm.bind_tools([given]).invoke("Why?")
+    first, second = (one.request["tools"][0]["function"]["parameters"] for one in server.served)
+    assert list(first["properties"]) == list(second["properties"]) == ["reasons", "answer"]
+
+
+@pytest.mark.parametrize("role", ["system", "human"])
+@pytest.mark.parametrize(("name", "answer"), CONVERSATIONS[:2])
+def test_a_chain_whose_documents_change_reads_its_instructions(
+    server: ProviderServer, name: str, answer: str, role: str
+) -> None:
+    """The breakpoint stands before the documents, which are in a message of their own."""
+    server.model(name, replies=getattr(PrefixCache(minimum_tokens=1024), answer))
+    prompt = ChatPromptTemplate([("system", "{rules}"), (role, "{documents}"), ("human", "{question}")])
+    chain = prompt | model(server, name)
+    with spend() as spent:
+        for n in range(6):
+            chain.invoke({"rules": RULES, "documents": f"Document {n}. " * 300, "question": "Why?"})
+    usages = [attempt.usage for attempt in spent.attempts]
+    assert usages[-1].cache_read == usages[-2].cache_read == len(tokens_of(RULES))
+    assert usages[-1].cache_write_5m == 0
 
 
 async def test_async_calls_are_marked_alike(server: ProviderServer) -> None:

@@ -23,7 +23,7 @@ from llama_index_tuppence.prefix_marks import takes_marks
 from tuppence.cache.prefix import Planned, PrefixPlan, PrefixPlanner
 from tuppence.prices import token_rate
 from tuppence.request import Mark, Request
-from tuppence.testing import ProviderServer
+from tuppence.testing import ProviderServer, tokens_of
 from tuppence.testing.prefix_cache import PrefixCache
 from tuppence.tiers import Additions, Tier
 from tuppence.usage import Usage, read_usage
@@ -62,8 +62,8 @@ def conversation(turns: int) -> list[ChatMessage]:
     return [*said, user("And now?")]
 
 
-def tool_turns() -> list[ChatMessage]:
-    call = ToolCallBlock(tool_call_id="1", tool_name="weather", tool_kwargs={"place": "Bergen"})
+def tool_turns(arguments: str | None = None) -> list[ChatMessage]:
+    call = ToolCallBlock(tool_call_id="1", tool_name="weather", tool_kwargs=arguments or {"place": "Bergen"})
     answer = say(MessageRole.TOOL, "Rain.", tool_call_id="1")
     return [user("Why?"), say(MessageRole.ASSISTANT, call), answer, user("Sure?")]
 
@@ -147,6 +147,123 @@ def test_models_whose_own_settings_speak_of_the_cache_are_left_alone(make: Any, 
     assert takes_marks(make(GPT)) and takes_marks(make_claude(CLAUDE))
     assert not takes_marks(make(GPT, additional_kwargs={"prompt_cache_key": "mine"}))
     assert not takes_marks(make_claude(CLAUDE, cache_idx=0))
+
+
+# -- OpenAI's Responses API
+
+
+@pytest.fixture
+def make_responses(provider: ProviderServer, connections: dict[str, Any]) -> Any:
+    """Make a model that speaks it."""
+    package = pytest.importorskip("llama_index.llms.openai")
+
+    def model(name: str, **options: Any) -> Any:
+        return package.OpenAIResponses(name, api_base=provider.base_url, api_key="test", **connections, **options)
+
+    return model
+
+
+def items(provider: ProviderServer) -> list[tuple[str, bool]]:
+    """Name what was sent, item by item, and say whether it carries a breakpoint."""
+    return [
+        (item.get("role") or item["type"], "prompt_cache_breakpoint" in json.dumps(item))
+        for item in body(provider)["input"]
+    ]
+
+
+@pytest.mark.parametrize("instructions", [None, "Be kind."])
+def test_responses_are_sent_breakpoints_on_what_was_said_to_the_model(
+    make_responses: Any, provider: ProviderServer, instructions: str | None
+) -> None:
+    """One message there may be several items, and a model's words and a tool's carry none: the one before does."""
+    turns = tool_turns('{"place": "Bergen"}')
+    said = [say(MessageRole.SYSTEM, RULES), *turns, say(MessageRole.ASSISTANT, "Yes."), user("Really?")]
+    planner = Marks(Mark(0, "30m"), Mark(3, "30m"), Mark(5, "30m"), prompt_cache_key="mine")
+    options = {} if instructions is None else {"instructions": instructions}
+    additions = Additions(examples=(("Hi", "Hello"), ("Bye", "So long")))
+    facade(make_responses(GPT, **options), planner, additions=additions).chat(said)
+    assert provider.served[-1].api == "responses"
+    assert items(provider) == [
+        ("developer", True), ("user", False), ("assistant", False), ("user", False), ("assistant", False),
+        ("user", True), ("function_call", False), ("function_call_output", False), ("user", True),
+        ("assistant", False), ("user", False),
+    ]  # fmt: skip
+    assert body(provider)["prompt_cache_options"] == BREAKPOINT and body(provider)["prompt_cache_key"] == "mine"
+
+
+async def test_responses_are_marked_alike_sync_async_and_streamed(
+    make_responses: Any, provider: ProviderServer
+) -> None:
+    """A model that caches by itself gets the key alone."""
+    for planner in (Marks(Mark(0, "30m")), True):
+        llm = facade(make_responses(GPT), planner)
+        llm.chat(conversation(1))
+        list(llm.stream_chat(conversation(1)))
+        await llm.achat(conversation(1))
+        [_ async for _ in await llm.astream_chat(conversation(1))]
+    marked, keyed = ([one.request for one in provider.served[at : at + 4]] for at in (0, 4))
+    assert all("prompt_cache_breakpoint" in json.dumps(request["input"][0]) for request in marked)
+    assert len({request["prompt_cache_key"] for request in keyed}) == 1
+    assert all("prompt_cache_options" not in request and request["input"][0]["content"] == RULES for request in keyed)
+
+
+def test_responses_whose_own_settings_speak_of_the_cache_are_left_alone(make_responses: Any) -> None:
+    """Their user decides."""
+    assert takes_marks(make_responses(GPT))
+    assert not takes_marks(make_responses(GPT, additional_kwargs={"prompt_cache_key": "mine"}))
+
+
+# -- tools in one order, and documents
+
+
+async def test_gpts_tools_are_sent_in_one_order(make: Any, provider: ProviderServer) -> None:
+    """However they are given, sync, async and streamed; without the option as they are given."""
+    await check_order(make(GPT), provider)
+
+
+async def test_claudes_tools_are_sent_in_one_order(make_claude: Any, provider: ProviderServer) -> None:
+    """In the form in which Anthropic takes them."""
+    await check_order(make_claude(CLAUDE), provider)
+
+
+async def test_responses_tools_are_sent_in_one_order(make_responses: Any, provider: ProviderServer) -> None:
+    """In the form of that API."""
+    await check_order(make_responses(GPT), provider)
+
+
+async def check_order(named: Any, provider: ProviderServer) -> None:
+    llm = facade(named)
+    llm.chat_with_tools(TOOLS, chat_history=[user("Why?")])
+    await llm.achat_with_tools(TOOLS[::-1], chat_history=[user("Why?")])
+    list(llm.stream_chat_with_tools(TOOLS, chat_history=[user("Why?")]))
+    [_ async for _ in await llm.astream_chat_with_tools(TOOLS, chat_history=[user("Why?")])]
+    assert len({json.dumps(one.request["tools"]) for one in provider.served}) == 1
+    assert [tool_name(tool) for tool in body(provider)["tools"]] == ["tide", "weather"]
+    facade(named, None).chat_with_tools(TOOLS, chat_history=[user("Why?")])
+    assert [tool_name(tool) for tool in body(provider)["tools"]] == ["weather", "tide"]
+
+
+def tool_name(tool: dict[str, Any]) -> str:
+    return str((tool.get("function") or tool)["name"])
+
+
+@pytest.mark.parametrize("role", [MessageRole.SYSTEM, MessageRole.USER])
+@pytest.mark.parametrize(("name", "answer"), [(CLAUDE, "messages"), (GPT_NOW, "chat_with_breakpoints")])
+def test_documents_that_change_leave_the_instructions_before_them_warm(
+    request: pytest.FixtureRequest, provider: ProviderServer, name: str, answer: str, role: MessageRole
+) -> None:
+    """In a message of their own, which LlamaIndex joins with the instructions for Claude: they are cut apart there."""
+    provider.model(name, replies=getattr(PrefixCache(minimum_tokens=1024), answer))
+    llm = facade(request.getfixturevalue("make_claude" if name == CLAUDE else "make")(name))
+    with spend() as spent:
+        for n in range(6):
+            llm.chat([say(MessageRole.SYSTEM, RULES), say(role, f"Document {n}. " * 300), user("Why?")])
+    usages = [attempt.usage for attempt in spent.attempts]
+    assert usages[-1].cache_read == usages[-2].cache_read == len(tokens_of(RULES))
+    assert usages[-1].cache_write_5m == 0
+    if name == CLAUDE and role == MessageRole.SYSTEM:
+        told = "".join(block["text"] for block in body(provider)["system"])
+        assert told == f"{RULES}\n{'Document 5. ' * 300}"
 
 
 # -- what comes of it

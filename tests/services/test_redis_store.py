@@ -23,11 +23,14 @@ from tuppence.effects import Hit, Lease
 from tuppence.errors import CacheError, ConfigError
 from tuppence.request import Reply
 
-pytest.register_assert_rewrite(f"{(__package__ or '').rpartition('.')[0]}.core.store_suite")
+pytest.register_assert_rewrite(
+    *(f"{(__package__ or '').rpartition('.')[0]}.core.{suite}" for suite in ("store_suite", "cache_room_suite"))
+)
 
 # After pytest knows that it holds assertions.
 from tuppence.testing.redis_server import RedisServer  # noqa: E402
 
+from ..core.cache_room_suite import HitsSuite, RoomSuite  # noqa: E402, TID252
 from ..core.store_suite import Clock, OpenStore, StoreSuite  # noqa: E402, TID252
 from .conftest import StartRedis  # noqa: E402
 
@@ -37,8 +40,8 @@ pytestmark = pytest.mark.services
 class Written(RedisStore):
     """A store whose every change is in Redis before the next step, and is read from there."""
 
-    def put(self, key: str, value: bytes, ttl_s: float | None, tags: frozenset[str] = frozenset()) -> None:
-        super().put(key, value, ttl_s, tags)
+    def put(self, *what: Any, **about: Any) -> None:
+        super().put(*what, **about)
         self.flush()
 
     def delete(self, key: str) -> None:
@@ -46,28 +49,38 @@ class Written(RedisStore):
         self.flush()
 
 
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["redis", "redis, written", "cluster, written"])
+def open_store(
+    request: pytest.FixtureRequest, redis_url: str, redis_cluster: RedisServer, clock: Clock
+) -> Iterator[OpenStore]:
+    opened: list[RedisStore] = []
+    kind = RedisStore if request.param == "redis" else Written
+    target = redis_cluster.cluster_url if request.param.startswith("cluster") else redis_url
+
+    def open_one(**options: Any) -> RedisStore:
+        opened.append(kind(target, prefix=f"{os.getpid()}-{time.monotonic_ns()}", clock=clock, **options))
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        store.close()
+
+
 class TestStores(StoreSuite):
     """The same suite as for memory and SQLite."""
 
-    @pytest.fixture
-    def clock(self) -> Clock:
-        return Clock()
 
-    @pytest.fixture(params=["redis", "redis, written", "cluster, written"])
-    def open_store(
-        self, request: pytest.FixtureRequest, redis_url: str, redis_cluster: RedisServer, clock: Clock
-    ) -> Iterator[OpenStore]:
-        opened: list[RedisStore] = []
-        kind = RedisStore if request.param == "redis" else Written
-        target = redis_cluster.cluster_url if request.param.startswith("cluster") else redis_url
+class TestRoom(RoomSuite):
+    """Who goes, and whose room it is: as in memory and SQLite."""
 
-        def open_one() -> RedisStore:
-            opened.append(kind(target, prefix=f"{os.getpid()}-{time.monotonic_ns()}", clock=clock))
-            return opened[-1]
 
-        yield open_one
-        for store in opened:
-            store.close()
+class TestHits(HitsSuite):
+    """How often each was served: as in memory and SQLite."""
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from tuppence.cache.exact import ExactCache, Store
 from tuppence.cache.keys import Uncacheable, cache_key
 from tuppence.cache.replies import Freeze, Thaw, freeze_reply, thaw_reply, worth_keeping
 from tuppence.cache.semantic import SemanticCache
+from tuppence.cache.stored import Stored
 from tuppence.cache.stores import MemoryStore, SqliteStore
 from tuppence.cache.stores.audits import SqliteAudits
 from tuppence.cache.stores.redis import RedisStore
@@ -38,6 +39,7 @@ __all__ = [
     "SqliteSimilarStore",
     "SqliteStore",
     "Store",
+    "Stored",
     "Thaw",
     "Uncacheable",
     "cache_key",

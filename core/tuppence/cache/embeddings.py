@@ -256,10 +256,11 @@ class EmbeddingCache:
             key: freeze_vector(vector, count_tokens(text, self._model).tokens)
             for (key, text), vector in zip(step.texts.items(), step.vectors, strict=True)
         }
+        tenant = current_tags().get("tenant")
         try:
             for key, vector in made.items():
                 if vector.is_finite:
-                    self._store.put(key, vector.value, self._ttl_s)
+                    self._store.put(key, vector.value, self._ttl_s, tenant=tenant)
         except Exception as error:  # noqa: BLE001 - the vectors are paid for, and are served all the same
             self._tally.fault(error)
         return made

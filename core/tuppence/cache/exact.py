@@ -10,54 +10,19 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from tuppence.cache.flights import Flight, Flights, Landing, Seat, runs_event_loop
 from tuppence.cache.keys import Uncacheable, cache_key
 from tuppence.cache.leases import Claim, Claims, Held, Leases, Pause
 from tuppence.cache.replies import Freeze, Redact, Thaw, freeze_reply, opened, sealed, thaw_reply, worth_keeping
 from tuppence.cache.steps import Steps, arun, run
+from tuppence.cache.stored import RemoteStore, Store, Stored
 from tuppence.effects import Hit, Lease
 from tuppence.errors import ConfigError
 from tuppence.request import Reply, Request
 
-
-class Store(Protocol):
-    """Bytes in, bytes out: keys are hex digits, values JSON text; whatever it raises is recorded.
-
-    `put` and `delete` never wait for a disk or a network. A store that processes share may offer `Claims`, too.
-    """
-
-    def get(self, key: str, /) -> tuple[bytes, float] | None:
-        """Return a value and its age in seconds; an expired one is never returned."""
-        ...
-
-    def put(self, key: str, value: bytes, ttl_s: float | None, tags: frozenset[str] = frozenset(), /) -> None:
-        """Keep `value` for `ttl_s` seconds, or for as long as there is room; `invalidate` finds it by its tags."""
-        ...
-
-    def delete(self, key: str, /) -> None: ...
-
-    def invalidate(self, tag: str, /) -> int:
-        """Delete every entry that was put with `tag`; return how many could still have been served."""
-        ...
-
-    def clear(self) -> None:
-        """Delete everything."""
-        ...
-
-    def flush(self) -> None:
-        """Return once all that was put would survive a kill -9, where the store outlives the process at all."""
-        ...
-
-    def close(self) -> None: ...
-
-
-@runtime_checkable
-class RemoteStore(Store, Protocol):
-    """A store whose `get` waits for a network, so that an event loop needs another way."""
-
-    async def aget(self, key: str, /) -> tuple[bytes, float] | None: ...
+__all__ = ["ExactCache", "RemoteStore", "Store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +113,13 @@ class ExactCache:
         freeze: Freeze | None = None,
         tags: frozenset[str] = frozenset(),
         at_most_s: float = math.inf,
+        pico_usd: int = 0,
+        tenant: str | None = None,
     ) -> None:
         """Close `lease`: keep `reply` and hand it to all who wait; with None, let one of them ask. Waits for nothing.
 
-        It is kept for `ttl_s`, or `at_most_s` if that is shorter.
+        It is kept for `ttl_s`, or `at_most_s` if that is shorter; where there is too little room, what it cost says for
+        how long, and `tenant` whose room it takes.
 
         A reply that is not to be kept, cut short or not for storing, frees all waiters: theirs would hardly be better.
         Raises what the store or `freeze` raises, after freeing the waiters.
@@ -167,7 +135,8 @@ class ExactCache:
             if worth_keeping(reply, tool_turns=self.tool_turns) and self.may_store(reply):
                 value = sealed((freeze or freeze_reply)(reply), origin)
                 for_s = min(math.inf if self.ttl_s is None else self.ttl_s, at_most_s)
-                self._store.put(lease.key, value, None if for_s == math.inf else for_s, tags)
+                ttl_s = None if for_s == math.inf else for_s
+                self._store.put(lease.key, value, ttl_s, tags, pico_usd=pico_usd, tenant=tenant)
         finally:
             # After the store: who comes now and finds no flight must find the value.
             if value is not None:
@@ -188,6 +157,13 @@ class ExactCache:
         Raises what the store raises. An answer that is being asked for meanwhile is kept when it comes.
         """
         return self._store.invalidate(tag)
+
+    def most_hit(self, n: int = 10) -> list[Stored]:
+        """Return the `n` answers that were served most often, whatever their tenant; in observe mode, would have been.
+
+        Raises what the store raises.
+        """
+        return self._store.most_hit(n)
 
     def flush(self) -> None:
         """Return once all that was kept would survive a kill -9, where its store outlives the process at all.
@@ -258,6 +234,7 @@ class ExactCache:
         hit = opened(landing, 0.0, thaw)
         if hit is None:
             return Lease(key)
+        self._store.used(key)
         hit.why = _waited(waited, "under way")
         return hit
 

@@ -70,6 +70,15 @@ def sealed(frozen: Any, origin: str) -> bytes:
     return json.dumps({"v": FORMAT, "origin": origin, "reply": frozen}, separators=(",", ":")).encode()
 
 
+def glimpsed(value: bytes) -> tuple[str, str]:
+    """Return the call that paid for an entry and its answer's words, for a person to look at; empty for another's."""
+    try:
+        envelope = json.loads(value)
+        return str(envelope["origin"]), str(envelope["reply"].get("text") or "")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return "", ""
+
+
 def opened(value: bytes, age_s: float, thaw: Thaw) -> Hit | None:
     """Read an entry; None for one that is torn, foreign or of another version."""
     try:

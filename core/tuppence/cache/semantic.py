@@ -165,7 +165,7 @@ class SemanticCache(ExactCache):
         left_s = math.inf if entry.expires_at is None else max(0.0, entry.expires_at - self._clock())
         self.remember(
             served.lease, served.reply if left_s else None, origin=served.origin, freeze=freeze, at_most_s=left_s,
-            tags=served.tags | entry.tags | {_like(entry.id)},
+            tags=served.tags | entry.tags | {_like(entry.id)}, pico_usd=served.pico_usd, tenant=served.tenant,
         )  # fmt: skip
 
     # -- what is learned

@@ -7,6 +7,7 @@ from tuppence.checks.custom import Custom, custom
 from tuppence.checks.default import default_check
 from tuppence.checks.grounding import Grounded, grounded
 from tuppence.checks.judge import RUBRIC, JudgedBy, judged_by
+from tuppence.checks.learned import Learned, learned
 from tuppence.checks.logprobs import SequenceProbability, sequence_probability
 from tuppence.checks.presence import NotEmpty, not_empty
 from tuppence.checks.refusal import NotRefused, not_refused
@@ -20,6 +21,7 @@ __all__ = [
     "Custom",
     "Grounded",
     "JudgedBy",
+    "Learned",
     "MatchesSchema",
     "NotEmpty",
     "NotRefused",
@@ -33,6 +35,7 @@ __all__ = [
     "default_check",
     "grounded",
     "judged_by",
+    "learned",
     "matches_schema",
     "not_empty",
     "not_refused",

@@ -1,4 +1,7 @@
-"""`tuppence cache audit`: what the audits of a semantic cache say about its wrong hits."""
+"""`tuppence cache`: which answers a cache serves most, and what the audits of a semantic one say about its wrong hits.
+
+It only reads, and never makes a file where there was none.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +16,44 @@ from tuppence.cli.terminal import TableOrJson
 from tuppence.errors import CacheError
 
 if TYPE_CHECKING:
-    from tuppence.cache import Audit, Finding
-    from tuppence.cache.calibration import AuditLog
+    from rich.table import Table
 
-app = typer.Typer(no_args_is_help=True, help="Look into a semantic cache.")
+    from tuppence.cache import Audit, Finding, RedisStore, SqliteStore
+    from tuppence.cache.calibration import AuditLog
+    from tuppence.cache.stored import Stored
+
+app = typer.Typer(no_args_is_help=True, help="Look into a cache.")
 
 _EXAMPLES = 5
+_LONGEST = 60
+"""Letters of an answer: enough to know it again."""
 _HOW = "give SemanticCache a Calibration(log={}(..., examples=True)) and let it see some traffic"
 
 
 @app.callback()
 def cache() -> None:
-    """Look into a semantic cache."""
+    """Look into a cache."""
+
+
+@app.command()
+def top(
+    place: Annotated[str, typer.Argument(help="The file or redis:// URL of the answers.", show_default=False)],
+    limit: Annotated[int, typer.Option(min=1, help="How many to show.")] = 10,
+    prefix: Annotated[str, typer.Option(metavar="TEXT", help="How its keys in Redis begin.")] = "tuppence",
+    format: Annotated[TableOrJson, typer.Option(help="How to spell it.")] = TableOrJson.table,  # noqa: A002
+) -> None:
+    """Show the answers that were served most often, and what that saved."""
+    store = _open_answers(place, prefix)
+    try:
+        found = store.most_hit(limit)
+    finally:
+        store.close()
+    if format is TableOrJson.json:
+        terminal.out(f"{json.dumps([_answer_as_json(one) for one in found], indent=2, ensure_ascii=False)}\n")
+    elif found:
+        terminal.show(_answers(found))
+    else:
+        terminal.complain(f"{place} holds no answer that was served a second time: ask something twice, then ask again")
 
 
 @app.command()
@@ -44,6 +73,55 @@ def audit(
         terminal.out(f"{json.dumps(_as_json(findings, wrong), indent=2, ensure_ascii=False)}\n")
     else:
         _show(findings, wrong, max_wrong_share)
+
+
+def _open_answers(place: str, prefix: str) -> SqliteStore | RedisStore:
+    """Open the answers that lie somewhere already; raises `CacheError` where there are none."""
+    from tuppence.cache import RedisStore, SqliteStore
+    from tuppence.cache.stores.opening import is_address
+    from tuppence.cache.stores.sqlite_rows import has_replies
+
+    if is_address(place):
+        return RedisStore(place, prefix=prefix)
+    if not has_replies(Path(place)):
+        raise CacheError(f"{place} holds no answers: name the file that a model was given as its cache")
+    return SqliteStore(place)
+
+
+def _answer_as_json(one: Stored) -> dict[str, Any]:
+    return {
+        "key": one.key, "hits": one.hits, "saved_usd": f"{one.saved:f}", "bytes": len(one.value),
+        "age_s": round(one.age_s, 3), "call_id": one.origin, "answer": one.text,
+    }  # fmt: skip
+
+
+def _answers(found: list[Stored]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("hits", "saved", "bytes", "age", "paid for by", "answer"):
+        table.add_column(name, justify="left" if name in ("paid for by", "answer") else "right")
+    for one in found:
+        # Free, or of an unknown price: nothing can be said.
+        saved = f"${one.saved:.4f}" if one.pico_usd else "-"
+        cells = (f"{one.hits:,}", saved, f"{len(one.value):,}", _ago(one.age_s), one.origin, _beginning(one.text))
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _beginning(text: str) -> str:
+    """Return a line that a terminal can take: an answer may hold anything, escape sequences too."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 3]}..."
+
+
+def _ago(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def open_audits(log: str, prefix: str) -> AuditLog:

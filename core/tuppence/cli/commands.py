@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tuppence.cli import cache, estimate, prices, report, terminal
+from tuppence.cli import bench_models, cache, calibrate, estimate, experiment, judge, prices, replay, report, terminal
 from tuppence.errors import TuppenceError
 
 # What shells report for a program that a signal ended: 128 + SIGINT, 128 + SIGPIPE.
@@ -49,7 +49,12 @@ app = typer.Typer(
 app.command("report")(report.report)
 app.command("prices")(prices.prices)
 app.command("estimate")(estimate.estimate)
+app.command("calibrate")(calibrate.calibrate)
+app.command("replay")(replay.replay)
+app.command("bench-models")(bench_models.bench_models)
 app.add_typer(cache.app, name="cache")
+app.add_typer(judge.app, name="judge")
+app.add_typer(experiment.app, name="experiment")
 
 
 def _say_version(asked: bool) -> None:

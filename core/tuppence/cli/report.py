@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,9 @@ from tuppence.cli import terminal
 from tuppence.cli.terminal import Format
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from tuppence.evidence.certificate.live import LiveCertificate
     from tuppence.spend import Report, WrongHits
 
 _AGO = re.compile(r"(\d{1,6})\s*([mhdw])")
@@ -60,6 +64,9 @@ def report(
     max_wrong_share: Annotated[
         float, typer.Option(metavar="PART", help="Share of wrong hits that the cache promises.")
     ] = 0.02,
+    certificate: Annotated[
+        Path | None, typer.Option(help="A certificate, to show whether it holds and saves what it promised.")
+    ] = None,
     format: Annotated[Format, typer.Option(help="How to spell it.")] = Format.table,  # noqa: A002 - the option's name
     output: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
 ) -> None:
@@ -83,7 +90,8 @@ def report(
         narrowed = bool(where or since or until)
         why = "no call that you asked for: widen --since, --until or the tags" if narrowed else f"no calls yet.\n{_HOW}"
         terminal.complain(f"the ledger {path} holds {why}".rstrip())
-    _show(found, format, output)
+    live = None if certificate is None else _certificate(certificate, path, start, end)
+    _show(found, live, format, output)
 
 
 def _wrong_hits(log: str, max_wrong_share: float, start: datetime | None, end: datetime | None) -> WrongHits:
@@ -104,12 +112,36 @@ def _wrong_hits(log: str, max_wrong_share: float, start: datetime | None, end: d
     return WrongHits(len(served), wrong, wilson(wrong, len(served)))
 
 
-def _show(found: Report, format: Format, output: Path | None) -> None:  # noqa: A002
+def _certificate(path: Path, ledger: Path, start: datetime | None, end: datetime | None) -> LiveCertificate:
+    """Hold a certificate against the ledger. Whatever tags the report asks for: it is about all its traffic."""
+    from tuppence.evidence.certificate.file import read_certificate
+    from tuppence.evidence.certificate.live import live_certificate
+
+    return live_certificate(path, read_certificate(path), ledger, since=start, until=end)
+
+
+def _show(found: Report, live: LiveCertificate | None, format: Format, output: Path | None) -> None:  # noqa: A002
     from tuppence import spend
 
     if format is Format.csv:
         terminal.out(spend.as_csv(found), output)
     elif format is Format.json:
-        terminal.out(f"{spend.as_json(found)}\n", output)
+        terminal.out(f"{_json(spend.as_json(found), live)}\n", output)
     else:
-        terminal.show(spend.as_table(found), file=output)
+        terminal.show(spend.as_table(found), *_sections(live), file=output)
+
+
+def _json(report: str, live: LiveCertificate | None) -> str:
+    if live is None:
+        return report
+    from tuppence.evidence.certificate.live_shown import live_fields
+
+    return json.dumps({**json.loads(report), "certificate": live_fields(live)}, indent=2)
+
+
+def _sections(live: LiveCertificate | None) -> list[RenderableType]:
+    if live is None:
+        return []
+    from tuppence.evidence.certificate.live_shown import live_section
+
+    return [live_section(live)]

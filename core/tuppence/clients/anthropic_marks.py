@@ -27,17 +27,31 @@ def marked(body: Json, marks: Sequence[Mark]) -> Json:
         return body
     turns = list(body["messages"])
     result = {**body, "messages": turns}
-    first = 1 if body.get("system") else 0
+    first = len(instructions(body.get("system")))
     for mark in marks:
         if mark.place == "tools":
             result |= {"tools": marked_tools(body["tools"], mark.lifetime)} if "tools" in parts else {}
         elif mark.place < first:
-            result["system"] = marked_content(body["system"], mark.lifetime) or body["system"]
+            result["system"] = _marked_instructions(result["system"], mark.place, mark.lifetime)
         elif mark.place - first < len(turns):
             turn = turns[mark.place - first]
             content = marked_content(turn["content"], mark.lifetime) or turn["content"]
             turns[mark.place - first] = {**turn, "content": content}
     return result
+
+
+def instructions(system: Any) -> list[Any]:
+    """Return the contents of the messages that a request's instructions count as: a text is one, each block is one."""
+    if not isinstance(system, list):
+        return [system] if system else []
+    return [[block] for block in system]
+
+
+def _marked_instructions(system: Any, place: int, lifetime: str) -> Any:
+    """Set a cache point on the block of a place, or on the last one before it that can carry it."""
+    blocks = [{"type": "text", "text": system}] if isinstance(system, str) else list(system)
+    head = marked_content(blocks[: place + 1], lifetime)
+    return system if head is None else [*head, *blocks[place + 1 :]]
 
 
 def marked_tools(tools: Sequence[Any], lifetime: str) -> list[Any]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tuppence.clients.anthropic_marks import marked
+from tuppence.clients.anthropic_marks import instructions, marked
 from tuppence.clients.dialect import INSTRUCTIONS, Json, Parts, applied, common_params, items_of, text_of
 from tuppence.clients.dialect import usage_in as usage_told
 from tuppence.clients.sdk import NotAnAnswer, dumped
@@ -174,9 +174,11 @@ def _reply(message: Json, usage: Usage | None, native: Any) -> Reply:
 
 def _items(body: Json) -> list[Json]:
     """Return the instructions, if there are any, and the turns, in the order of the neutral messages."""
-    turns = items_of(body, "messages")
-    system = body.get("system")
-    return [{"type": INSTRUCTIONS, "role": "system", "content": system}, *turns] if system else turns
+    told = instructions(body.get("system"))
+    return [
+        *[{"type": INSTRUCTIONS, "role": "system", "content": content} for content in told],
+        *items_of(body, "messages"),
+    ]
 
 
 def _joined(told: list[Any]) -> Any:

@@ -88,6 +88,9 @@ class Desk:
         )
         request = self._request(posting, streaming=bool(given.get("stream")))
         policy = self._policy(body, dialect, parser)
+        if policy.record is not None and not dialect.cascades:
+            # Embeddings have no answer that anybody could judge.
+            policy = policy.override(record=None)
         return Call(request, policy, posting, ledger=self._setup.ledger, parser=parser, note=self._note(body))
 
     def _request(self, posting: Posting, *, streaming: bool) -> Request:

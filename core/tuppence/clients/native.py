@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuppence.cache import freeze_reply, thaw_reply
+from tuppence.cache.prefix import tools_in_order
 from tuppence.clients.anthropic_messages import Messages
 from tuppence.clients.dialect import Dialect, Json
 from tuppence.clients.openai_chat import ChatCompletions
@@ -118,7 +119,7 @@ class NativeModels:
     def _send(self, ask: Ask, *, streaming: bool) -> Callable[[], Any]:
         """Return the sending of the caller's request to one tier, with the SDK's own retries off."""
         posting = self._posting
-        body = posting.dialect.edited(posting.body, ask.edits)
+        body = posting.dialect.edited(tools_in_order(posting.body, ask.edits.tools), ask.edits)
         if ask.tier.model:
             body["model"] = ask.tier.model
         if streaming:

@@ -10,7 +10,16 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
-from tuppence.assembly import CacheOption, LedgerOption, PrefixOption, open_cache, open_ledger, open_planner
+from tuppence.assembly import (
+    CacheOption,
+    LedgerOption,
+    PrefixOption,
+    RecordOption,
+    open_cache,
+    open_ledger,
+    open_planner,
+    open_recorder,
+)
 from tuppence.checks import default_check
 from tuppence.clients.desk import AUTO, Desk, Setup
 from tuppence.clients.sdk import is_async, twin_of
@@ -35,6 +44,7 @@ def wrap(
     cache: CacheOption = None, ledger: LedgerOption = True, retries: Retries | int | None = None,
     max_usd_per_call: Decimal | str | float | None = None, on_exhausted: OnExhausted = "best_draft",
     mode: Mode = "optimise", version: str = "", prices: Prices = None, prompt_cache: PrefixOption = None,
+    record: RecordOption = None,
 ) -> C:  # fmt: skip
     """Return `client` with a policy: `wrap(openai.OpenAI(), tiers=["gpt-4o-mini", "gpt-4o"])`.
 
@@ -54,9 +64,9 @@ def wrap(
     consulted = bench(judges, client, book, beside=made)
     policy = Policy(
         tiers=made, judges=consulted, route=route, guards=tuple(guards), check=check, threshold=threshold,
-        cache=open_cache(cache), prefix=open_planner(prompt_cache), retries=_retries(retries),
-        max_usd_per_call=_amount(max_usd_per_call), on_exhausted=on_exhausted, mode=mode, surface="sdk",
-        version="/".join(filter(None, (version, addresses_digest((*made, *consulted))))),
+        cache=open_cache(cache), prefix=open_planner(prompt_cache), record=open_recorder(record),
+        retries=_retries(retries), max_usd_per_call=_amount(max_usd_per_call), on_exhausted=on_exhausted,
+        mode=mode, surface="sdk", version="/".join(filter(None, (version, addresses_digest((*made, *consulted))))),
     )  # fmt: skip
     setup = Setup(policy, tiers is not None, book, open_ledger(ledger))
     return _attached(client, Desk(client, setup))

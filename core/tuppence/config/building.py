@@ -14,12 +14,14 @@ from tuppence import checks, routes
 from tuppence.checks.compose import Composable as ComposableCheck
 from tuppence.config.faults import did_you_mean, path
 from tuppence.config.references import imported
-from tuppence.config.schema import CheckSettings, GuardSettings, RouteSettings
+from tuppence.config.schema import CheckSettings, ExperimentSettings, GuardSettings, RecordSettings, RouteSettings
 from tuppence.config.shapes import Strict
 from tuppence.config.source import Fault, Loc
 from tuppence.effects import Check, Route
 from tuppence.errors import ConfigError
+from tuppence.recording import Recorder
 from tuppence.routes.compose import Composable as ComposableRoute
+from tuppence.routes.experiment import Watch
 
 T = TypeVar("T")
 
@@ -35,16 +37,24 @@ class Misbuilt(Exception):
         self.fault = fault
 
 
-def route_of(settings: RouteSettings, loc: Loc) -> Route:
-    """Build a route; raises `Misbuilt`."""
+OpenWatch = Callable[[str], Watch]
+"""Opens what an experiment's calls are written down in, by the name that the file gives it."""
+
+
+def route_of(settings: RouteSettings, loc: Loc, *, watch: OpenWatch | None = None) -> Route:
+    """Build a route; raises `Misbuilt`. Without `watch` its experiments assign, and nothing is written down."""
     name, value = settings.chosen
     here = (*loc, name)
     if name in ("first_of", "within"):
-        parts = [route_of(part, (*here, index)) for index, part in enumerate(value)]
+        parts = [route_of(part, (*here, index), watch=watch) for index, part in enumerate(value)]
         return made(here, lambda: reduce(routes.Either if name == "first_of" else routes.Then, parts))
     if name == "sticky":
-        inner = route_of(value.route, (*here, "route"))
+        inner = route_of(value.route, (*here, "route"), watch=watch)
         return made(here, lambda: routes.sticky(inner, **stated(value, "max_sessions")))
+    if name == "among":
+        return routes.among(*value)
+    if name == "experiment":
+        return _experiment(value, here, watch)
     if name == "by_task":
         tasks = {
             task: routes.TaskPolicy(None if one.start == STRONGEST else one.start, one.threshold)
@@ -54,6 +64,15 @@ def route_of(settings: RouteSettings, loc: Loc) -> Route:
     if name == "custom":
         return _custom_route(value, here)
     return made(here, lambda: _simple_route(name, value))
+
+
+def _experiment(value: ExperimentSettings, loc: Loc, watch: OpenWatch | None) -> Route:
+    treatment = route_of(value.treatment, (*loc, "treatment"), watch=watch)
+    control = None if value.control is None else route_of(value.control, (*loc, "control"), watch=watch)
+    given = stated(value, "share", "by")
+    if value.log is not None and watch is not None:
+        given["watch"] = watch(value.log)
+    return made(loc, lambda: routes.Experiment(value.name, treatment=treatment, control=control, **given))
 
 
 def _simple_route(name: str, value: Any) -> Route:
@@ -119,9 +138,13 @@ def tiers_named(settings: RouteSettings | GuardSettings | CheckSettings, loc: Lo
             yield from tiers_named(part, (*here, index))
     elif name == "sticky":
         yield from tiers_named(value.route, (*here, "route"))
+    elif name == "experiment":
+        yield from tiers_named(value.treatment, (*here, "treatment"))
+        if value.control is not None:
+            yield from tiers_named(value.control, (*here, "control"))
     elif name in ("start_at", "agrees_with"):
         yield here, value
-    elif name == "only":
+    elif name in ("only", "among"):
         yield from (((*here, index), tier) for index, tier in enumerate(value))
     elif name == "judged_by":
         yield (*here, "tier"), value.tier
@@ -150,6 +173,19 @@ def misplaced_judge(loc: Loc, name: str, tiers: list[str]) -> Fault:
 def ledger_of(word: str, folder: Path) -> bool | Path:
     """Say what a model's `ledger` option should be."""
     return {"off": False, "default": True}.get(word, folder / Path(word).expanduser())
+
+
+def recorder_of(settings: RecordSettings, folder: Path) -> Recorder:
+    """Open the recorder; a path is relative to the file's folder. Raises `RecordingError` where it cannot be opened."""
+    return Recorder(folder / Path(settings.path).expanduser(), **recorder_parts(settings))
+
+
+def recorder_parts(settings: RecordSettings) -> dict[str, Any]:
+    """Make what needs no file; raises `Misbuilt`."""
+    parts = stated(settings, "share", "require_tenant")
+    if settings.redact is not None:
+        parts["redact"] = imported_at(settings.redact, ("record", "redact"))
+    return parts
 
 
 def stated(settings: Strict, *names: str) -> dict[str, Any]:

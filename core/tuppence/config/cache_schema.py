@@ -47,6 +47,8 @@ class CacheSettings(Strict):
     store: Annotated[str, Field(min_length=1)] = "memory"
     ttl_s: Seconds | None = None
     max_entries: Positive | None = None
+    max_bytes: Positive | None = None
+    max_share_per_tenant: Share | None = None
     tool_turns: bool | None = None
     sampled: bool | None = None
     require_tenant: bool | None = None
@@ -67,4 +69,7 @@ class CacheSettings(Strict):
     def _has_a_place(self) -> CacheSettings:
         if self.store == "off" and self.semantic is not None:
             raise ValueError("store is off, so there is nothing to be semantic: give it a place, or leave semantic out")
+        bounded = self.max_entries is not None or self.max_bytes is not None
+        if self.max_share_per_tenant is not None and "://" in self.store and not bounded:
+            raise ValueError("max_share_per_tenant is a part of max_entries or max_bytes: in a Redis, add one")
         return self

@@ -9,39 +9,32 @@ from typing import Any, cast
 from tuppence.assembly import audit_log, similar_store
 from tuppence.cache import Calibration, ExactCache, SemanticCache
 from tuppence.cache.replies import Redact
-from tuppence.cache.stores.opening import MEMORY, Place, exact_store
+from tuppence.cache.stores.opening import MEMORY, Place, bounded_store, is_address
 from tuppence.config.building import imported_at, made, stated
 from tuppence.config.cache_schema import CacheSettings, SemanticSettings
 from tuppence.config.source import Loc
 from tuppence.embed import Embedder
 from tuppence.embed.minilm import MiniLM
-from tuppence.errors import ConfigError
 
 _AT: Loc = ("cache", "semantic")
+_BOUNDS = frozenset({"max_entries", "max_bytes", "max_share_per_tenant"})
+"""Settings of the store, not of the cache."""
 
 
 def cache_of(settings: CacheSettings, folder: Path) -> ExactCache | None:
-    """Open the cache; a path is relative to the file's folder. Raises `CacheError` where it cannot be opened, and
-    `ConfigError` for a setting that its store does not have.
-    """
+    """Open the cache; a path is relative to the file's folder. Raises `CacheError` where it cannot be opened."""
     if settings.store == "off":
         return None
-    room = stated(settings, "max_entries")
     place: Place = settings.store
-    if "://" in settings.store:
-        if room:
-            raise ConfigError(
-                f"cache.max_entries is {settings.max_entries}, but what Redis keeps is bounded by its own `maxmemory` "
-                "and eviction policy: leave max_entries out"
-            )
-    elif place != MEMORY:
+    if place != MEMORY and not is_address(place):
         place = folder / Path(settings.store).expanduser()
-    said = settings.model_fields_set - {"store", "max_entries", "semantic"}
-    options = {name: getattr(settings, name) for name in said}
-    if settings.semantic is None:
-        return ExactCache(exact_store(place, **room), **options)
-    parts = parts_of(settings.semantic)
-    store, similar = exact_store(place, **room), similar_store(place, **room)
+    options = {name: getattr(settings, name) for name in settings.model_fields_set - _BOUNDS - {"store", "semantic"}}
+    # Parts before stores: what is misbuilt is said before a file is made.
+    parts = None if settings.semantic is None else parts_of(settings.semantic)
+    store = bounded_store(place, **stated(settings, *_BOUNDS))
+    if settings.semantic is None or parts is None:
+        return ExactCache(store, **options)
+    similar = similar_store(place, **stated(settings, "max_entries", "max_bytes"))
     return SemanticCache(
         similar=similar, store=store, calibration=_calibration(settings.semantic, place), **parts, **options
     )

@@ -17,15 +17,19 @@ from pydantic import ValidationError
 from tuppence.assembly import open_cache, open_planner
 from tuppence.config.building import (
     Misbuilt,
+    OpenWatch,
     check_of,
     guard_of,
     ledger_of,
     misplaced_judge,
+    recorder_of,
+    recorder_parts,
     route_of,
     tiers_named,
     unknown_tier,
 )
 from tuppence.config.caching import cache_of, parts_of, tier_named
+from tuppence.config.certifying import certificate_faults, certified_parts
 from tuppence.config.faults import faults_of
 from tuppence.config.schema import Settings, TierSettings
 from tuppence.config.source import Fault, Loc, Source, read
@@ -33,6 +37,7 @@ from tuppence.config.tiers import TierSpec, tier_of
 from tuppence.errors import ConfigError
 from tuppence.policy import Policy, Retries
 from tuppence.routes.compose import is_guard
+from tuppence.routes.experiment import Watch
 
 _Specs = tuple[TierSpec, ...]
 
@@ -50,9 +55,24 @@ class Config:
     def options(self) -> dict[str, Any]:
         """Return what the file says as keyword arguments of `ChatTuppence` and `TuppenceLLM`, without the models.
 
-        What the file leaves out is left out here, so that the model's own default holds. Opens the cache; raises
-        `CacheError` where it cannot be opened.
+        What the file leaves out is left out here, so that the model's own default holds. Opens the cache and the
+        recorder; raises `CacheError` or `RecordingError` where one cannot be opened.
         """
+        said, options = self.settings, self._of_policy(watch=self._experiment_log)
+        if "ledger" in said.model_fields_set:
+            options["ledger"] = ledger_of(said.ledger, self.path.parent)
+        if said.record is not None:
+            options["record"] = recorder_of(said.record, self.path.parent)
+        return options
+
+    def _experiment_log(self, name: str) -> Watch:
+        # Late: a file without an experiment does not load what judges one.
+        from tuppence.evidence.experiments import ExperimentLog
+
+        return ExperimentLog(self.path.parent / Path(name).expanduser())
+
+    def _of_policy(self, *, watch: OpenWatch | None = None) -> dict[str, Any]:
+        """Return what decides calls, and nothing of what writes them down."""
         said, given = self.settings, self.settings.model_fields_set
         options: dict[str, Any] = {
             name: getattr(said, name)
@@ -60,23 +80,24 @@ class Config:
             if name in given
         }
         if said.route is not None:
-            options["route"] = route_of(said.route, ("route",))
+            options["route"] = route_of(said.route, ("route",), watch=watch)
         if said.guards:
             options["guards"] = tuple(guard_of(one, ("guards", i)) for i, one in enumerate(said.guards))
         if "check" in given:
             options["check"] = None if said.check is None else check_of(said.check, ("check",))
+        if said.certificate is not None:
+            options |= certified_parts(said.certificate, self.path.parent)
         if said.cache is not None:
             options["cache"] = cache_of(said.cache, self.path.parent)
-        if "ledger" in given:
-            options["ledger"] = ledger_of(said.ledger, self.path.parent)
         if said.retries is not None:
             options["retries"] = _retries(said)
         return options
 
     def policy(self) -> Policy:
-        """Make the policy by itself, for the core's own drivers; the ledger is then yours to open."""
-        options = self.options()
-        options.pop("ledger", None)
+        """Make the policy by itself, for the core's own drivers and for replay: it records nothing, and the ledger is
+        yours to open.
+        """
+        options = self._of_policy()
         options["cache"] = open_cache(options.get("cache", True))
         options["prefix"] = open_planner(options.pop("prompt_cache", None))
         tiers, judges = (tuple(spec.tier for spec in specs) for specs in (self.tiers, self.judges))
@@ -94,7 +115,7 @@ def load_config(path: str | Path) -> Config:
     settings, faults = _settings(source)
     faults += source.faults
     if settings is not None:
-        tiers, judges, more = _checked(settings, source)
+        tiers, judges, more = _checked(settings, source, Path(path).parent)
         # What was left out of a tier, because it was wrong, is not missing from it.
         wrong = {fault.loc[:2] for fault in faults}
         faults += [fault for fault in more if fault.loc[:2] not in wrong]
@@ -137,7 +158,7 @@ def _without(data: Any, loc: Loc) -> bool:
     return True
 
 
-def _checked(settings: Settings, source: Source) -> tuple[_Specs, _Specs, list[Fault]]:
+def _checked(settings: Settings, source: Source, folder: Path) -> tuple[_Specs, _Specs, list[Fault]]:
     """Build everything once, and list what cannot be built."""
     seen: dict[str, int] = {}
     tiers, faults = _specs("tiers", settings.tiers, source, seen)
@@ -150,6 +171,9 @@ def _checked(settings: Settings, source: Source) -> tuple[_Specs, _Specs, list[F
     faults += _strangers(tier_named(settings.cache), ("cache",), settings)
     if settings.cache is not None and settings.cache.semantic is not None:
         faults += _unbuildable(settings.cache.semantic, ("cache",))
+    if settings.record is not None:
+        faults += _unbuildable(settings.record, ("record",))
+    faults += certificate_faults(settings.certificate, settings.model_fields_set, folder)
     try:
         _retries(settings)
     except ConfigError as error:
@@ -173,6 +197,8 @@ def _unbuildable(part: Any, loc: Loc) -> list[Fault]:
     try:
         if loc == ("cache",):
             parts_of(part)
+        elif loc == ("record",):
+            recorder_parts(part)
         elif loc == ("check",):
             check_of(part, loc)
         elif loc == ("route",):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from tuppence.config.cache_schema import CacheSettings
+from tuppence.config.certifying import CertificateSettings
 from tuppence.config.shapes import Nothing, OneOf, Strict
 from tuppence.config.values import (
     Count,
@@ -17,9 +18,11 @@ from tuppence.config.values import (
     NotNegative,
     Plain,
     Positive,
+    Probability,
     Reference,
     Score,
     Seconds,
+    Share,
 )
 from tuppence.policy import Mode, OnExhausted
 from tuppence.request import Capability
@@ -127,6 +130,15 @@ class StickySettings(Strict):
     max_sessions: Count | None = None
 
 
+class ExperimentSettings(Strict):
+    name: Annotated[Label, Field(min_length=1)]
+    treatment: RouteSettings
+    control: RouteSettings | None = None
+    share: Share | None = None
+    by: Annotated[str, Field(min_length=1)] | None = None
+    log: Annotated[str, Field(min_length=1)] | None = None
+
+
 class RouteSettings(OneOf):
     """Which tier tries first."""
 
@@ -139,6 +151,8 @@ class RouteSettings(OneOf):
     by_task: dict[str, TaskSettings] | None = None
     by_complexity: ComplexitySettings | None = None
     sticky: StickySettings | None = None
+    among: Annotated[list[str], Field(min_length=1)] | None = None
+    experiment: ExperimentSettings | None = None
     first_of: Annotated[list[RouteSettings], Field(min_length=1)] | None = None
     within: Annotated[list[RouteSettings], Field(min_length=1)] | None = None
     custom: Reference | None = None
@@ -224,6 +238,24 @@ class RetrySettings(Strict):
         return {"per_tier": value} if isinstance(value, int | Decimal) else value
 
 
+class RecordSettings(Strict):
+    """Which calls are kept with their texts, and where."""
+
+    path: Annotated[str, Field(min_length=1)]
+    share: Probability | None = None
+    redact: Reference | None = None
+    require_tenant: bool | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
+
+
+def _record_word(value: Any) -> Any:
+    return None if value in (False, "off") else value
+
+
 def _ledger_word(value: Any) -> Any:
     return {True: "default", False: "off"}[value] if isinstance(value, bool) else value
 
@@ -244,9 +276,11 @@ class Settings(Strict):
     guards: list[GuardSettings] = Field(default_factory=list)
     check: Annotated[CheckSettings | None, BeforeValidator(_check_word)] = None
     threshold: Score = 0.5
+    certificate: CertificateSettings | None = None
     cache: CacheSettings | None = None
     prompt_cache: bool = False
     ledger: Annotated[str, BeforeValidator(_ledger_word), Field(min_length=1)] = "default"
+    record: Annotated[RecordSettings | None, BeforeValidator(_record_word)] = None
     retries: RetrySettings | None = None
     max_usd_per_call: Annotated[Dollars, Field(gt=0)] | None = None
     on_exhausted: OnExhausted = "best_draft"

@@ -18,6 +18,7 @@ from tuppence.demo.comparison import RULES, Answered, Comparison
 from tuppence.demo.documents import passages, read_folders
 from tuppence.demo.local_model import served, weights
 from tuppence.demo.models import found_models, prices
+from tuppence.demo.promise import promise
 from tuppence.demo.questions import Question, questions
 from tuppence.demo.recorder import Recorder
 from tuppence.demo.retrieval import PassageIndex
@@ -55,6 +56,7 @@ def run(docs: Path | None = None) -> None:
         ledger.flush()
     screen.summary(compared, found)
     screen.ledger(report(path, by=("workflow",)), path)
+    screen.certificate(promise(compared, [spec.model for spec in found.specs]))
     if not any(comparison.pairs for comparison in compared):
         raise TuppenceError("no question was answered by both chains at a known cost: nothing could be compared")
 

@@ -149,6 +149,10 @@ class Screen:
         self._console.print("", Rule("The ledger"), as_table(report))
         self._console.print(f"again: tuppence report --by workflow,tier --ledger {path}", soft_wrap=True)
 
+    def certificate(self, state: str) -> None:
+        """Say what may be promised of all this."""
+        self._console.print("", Rule("The certificate"), Text(state))
+
 
 def _notes(compared: Sequence[Comparison], found: Found) -> Iterator[str]:
     """Say what the figures rest on, and what they do not show."""

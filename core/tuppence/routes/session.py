@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tuppence.attempts import Result
 from tuppence.effects import Choice, Route
@@ -46,6 +46,10 @@ class Starts:
             if name in order and (known not in order or order.index(name) > order.index(known)):
                 self._keep(key, name, order)
 
+    def emptied(self) -> Starts:
+        """Return room for as many sessions, with none in it."""
+        return Starts(self._limit)
+
     def _keep(self, key: _Key, start: str, order: tuple[str, ...]) -> None:
         self._starts[key] = (start, order)
         self._starts.move_to_end(key)
@@ -72,6 +76,10 @@ class Sticky(Composable):
     @property
     def names(self) -> frozenset[str]:
         return names_of(self.inner)
+
+    def apart(self) -> Sticky:
+        """Return this route with sessions of its own, for a replay."""
+        return replace(self, starts=self.starts.emptied())
 
     def learn(self, request: Request, result: Result) -> None:
         """Move a session up to the tier that answered, where the call escalated to it."""

@@ -99,7 +99,7 @@ _MISSED = """
     GROUP BY why ORDER BY 2 DESC, 1
 """
 _ASKED = """
-    SELECT SUM(latency_ms) AS ms FROM attempts WHERE {condition} GROUP BY call_id
+    SELECT SUM(latency_ms) AS ms FROM attempts WHERE {condition} AND mode IS NOT 'judged' GROUP BY call_id
     HAVING SUM(outcome = 'accepted') > 0 AND SUM(outcome = 'hit') = 0
 """
 _SERVED = "SELECT latency_ms AS ms FROM attempts WHERE {condition} AND outcome = 'hit' AND tier = '{tier}'"

@@ -16,7 +16,7 @@ from tuppence.clients import result_of
 from tuppence.clients.tiers import ClientTier
 from tuppence.context import tags
 from tuppence.request import NO_EDITS, Drop, Edits, Insert, Mark, Replace, Request
-from tuppence.testing import ProviderServer, Turn, tokens_of
+from tuppence.testing import Fault, ProviderServer, Turn, tokens_of
 from tuppence.testing.prefix_cache import PrefixCache
 
 from .told import Wrapped
@@ -173,6 +173,148 @@ async def test_async_clients_send_the_same_marks(
     client = edited(wrapped, async_anthropic, Edits(marks=(Mark(0, "5m"),)), "claude-opus-5")
     await ask_claude(client)
     assert sent(server)["system"][0]["cache_control"] == {"type": "ephemeral"}
+
+
+def test_each_block_of_the_instructions_has_a_place_of_its_own(
+    server: ProviderServer, anthropic_client: anthropic.Anthropic, wrapped: Wrapped
+) -> None:
+    """A mark on an empty one goes to the block before; the turns are counted from behind them."""
+    system = [{"type": "text", "text": text} for text in (RULES, "", "Documents.")]
+    client = edited(wrapped, anthropic_client, Edits(marks=(Mark(1, "1h"), Mark(3, "5m"))), "claude-opus-5")
+    ask_claude(client, system=system)
+    body = sent(server)
+    assert [block.get("cache_control") for block in body["system"]] == [{"type": "ephemeral", "ttl": "1h"}, None, None]
+    assert body["messages"][0]["content"][0]["cache_control"] == {"type": "ephemeral"}
+    assert [block["text"] for block in body["system"]] == [RULES, "", "Documents."]
+
+
+def test_instructions_in_blocks_take_other_edits_like_a_text(
+    server: ProviderServer, anthropic_client: anthropic.Anthropic, wrapped: Wrapped
+) -> None:
+    """Each block is a message to edit; those that nobody edits stay as they were."""
+    first, second = {"type": "text", "text": RULES}, {"type": "text", "text": "Documents."}
+    edits = Edits((Replace(1, "Other documents."), Insert(2, "system", "Think.")))
+    ask_claude(edited(wrapped, anthropic_client, edits, "claude-opus-5"), system=[first, second])
+    told = [first, {"type": "text", "text": "Other documents."}, {"type": "text", "text": "Think."}]
+    assert sent(server)["system"] == told and len(sent(server)["messages"]) == 1
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_documents_that_change_leave_the_instructions_before_them_warm(
+    server: ProviderServer, anthropic_client: anthropic.Anthropic, wrapped: Wrapped, streamed: bool
+) -> None:
+    """In a block of the instructions of their own: the breakpoint stands before it."""
+    server.model("claude-opus-5", replies=PrefixCache(minimum_tokens=512).messages)
+    client = wrapped(anthropic_client, tiers=["claude-opus-5"], prices=PRICES, prompt_cache=True)
+    usages = []
+    for n in range(6):
+        system = [{"type": "text", "text": text} for text in (RULES, f"Document {n}. " * 300)]
+        answer = ask_claude(client, system=system, stream=streamed)
+        if streamed:
+            list(answer)
+        usages.append(result_of(answer).attempts[-1].usage)
+    assert (usages[-1].cache_read, usages[-1].cache_write_5m) == (len(tokens_of(RULES)), 0)
+
+
+# -- tools in one order
+
+
+def shuffled(tools: list[Any]) -> list[Any]:
+    """Turn round the order of the tools, and of the keys in them and their schemas."""
+    return [
+        {
+            name: dict(reversed(value.items())) if isinstance(value, dict) else value
+            for name, value in reversed(tool.items())
+        }
+        for tool in reversed(tools)
+    ]
+
+
+def tool_schema() -> Any:
+    return {"type": "object", "properties": {"why": {"type": "string"}, "what": {"type": "string"}}}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_claude_is_sent_equal_tools_as_equal_bytes(
+    server: ProviderServer, anthropic_client: anthropic.Anthropic, wrapped: Wrapped, streamed: bool
+) -> None:
+    """However they come; without the option they are sent as they came."""
+    tools = [{"name": name, "description": name, "input_schema": tool_schema()} for name in ("tide", "ask")]
+    client = wrapped(anthropic_client, tiers=["claude-opus-5"], prices=PRICES, prompt_cache=True)
+    for given in (tools, shuffled(tools)):
+        answer = ask_claude(client, tools=given, stream=streamed)
+        if streamed:
+            list(answer)
+    assert json.dumps(server.served[0].request["tools"]) == json.dumps(tools[::-1])
+    assert json.dumps(server.served[1].request["tools"]) == json.dumps(tools[::-1])
+    ask_claude(wrapped(anthropic_client, tiers=["claude-opus-5"], prices=PRICES), tools=tools)
+    assert sent(server)["tools"] == tools
+
+
+async def test_gpt_is_sent_equal_tools_as_equal_bytes(
+    server: ProviderServer, async_openai: openai.AsyncOpenAI, wrapped: Wrapped
+) -> None:
+    """In chat completions and in responses, where a tool has another form; what was said stays as it is."""
+    client = wrapped(async_openai, tiers=["gpt-4o"], prices=PRICES, prompt_cache=True)
+    flat: list[Any] = [{"type": "function", "name": name, "parameters": tool_schema()} for name in ("tide", "ask")]
+    nested: list[Any] = [
+        {"type": "function", "function": {"name": tool["name"], "parameters": tool_schema()}} for tool in flat
+    ]
+    call = {"type": "function_call", "call_id": "1", "name": "tide", "arguments": '{"what": 1, "why": 2}'}
+    output = {"type": "function_call_output", "call_id": "1", "output": '{"b": 1, "a": 2}'}
+    said: list[Any] = [{"role": "user", "content": "Why?"}]
+    for given in (flat, shuffled(flat)):
+        await client.responses.create(model="auto", input=[*said, call, output], tools=given)
+    for given in (nested, shuffled(nested)):
+        await client.chat.completions.create(model="auto", messages=said, tools=given)
+    bodies = [one.request for one in server.served]
+    assert [json.dumps(body["tools"]) for body in bodies[:2]] == [json.dumps(flat[::-1])] * 2
+    assert [json.dumps(body["tools"]) for body in bodies[2:]] == [json.dumps(nested[::-1])] * 2
+    assert [body["input"][1:] for body in bodies[:2]] == [[call, output]] * 2
+
+
+def test_a_provider_that_refuses_marks_is_still_sent_tools_in_order(
+    server: ProviderServer, anthropic_client: anthropic.Anthropic, wrapped: Wrapped
+) -> None:
+    """An order is nothing that it could refuse."""
+
+    def strict(request: dict[str, Any]) -> Turn | Fault:
+        marked = "cache_control" in json.dumps(request)
+        return Fault(status=400, message="cache_control: not permitted") if marked else Turn("Yes.")
+
+    server.model("claude-opus-5", replies=strict)
+    client = wrapped(anthropic_client, tiers=["claude-opus-5"], prices=PRICES, prompt_cache=True)
+    tools = [{**LOOK, "name": name} for name in ("tide", "ask")]
+    for n in range(5):
+        ask_claude(client, tools=shuffled(tools) if n % 2 else tools)
+    assert len(server.served) == 6
+    assert {tuple(tool["name"] for tool in one.request["tools"]) for one in server.served} == {("ask", "tide")}
+
+
+@pytest.mark.parametrize("mode", ["observe", "off"])
+def test_tools_stay_as_they_are_where_nothing_is_to_be_changed(
+    server: ProviderServer, openai_client: openai.OpenAI, wrapped: Wrapped, mode: str
+) -> None:
+    """A policy that only watches sends what it was given."""
+    client = wrapped(openai_client, tiers=["gpt-4o"], prices=PRICES, prompt_cache=True, mode=mode)
+    tools: Any = [{"type": "function", "function": {"name": name, "parameters": {}}} for name in ("tide", "ask")]
+    ask_gpt(client, tools=tools)
+    assert sent(server)["tools"] == tools
+
+
+def test_a_mark_stands_behind_the_last_tool_in_order(
+    server: ProviderServer, anthropic_client: anthropic.Anthropic, wrapped: Wrapped
+) -> None:
+    """Planned call by call, calls with the tools in any order read what the others wrote."""
+    server.model("claude-opus-5", replies=PrefixCache(minimum_tokens=512).messages)
+    client = wrapped(anthropic_client, tiers=["claude-opus-5"], prices=PRICES, prompt_cache=True)
+    tools = [LOOK, {**LOOK, "name": "ask"}]
+    usages = []
+    for n in range(6):
+        answer = ask_claude(client, tools=shuffled(tools) if n % 2 else tools)
+        usages.append(result_of(answer).attempts[-1].usage)
+    assert usages[-1].cache_read == usages[-2].cache_read > len(tokens_of(RULES))
+    assert usages[-1].cache_write_5m == 0
 
 
 # -- OpenAI

@@ -3,6 +3,7 @@
 from tuppence.cache.prefix.costs import Point, Seat, Switch, break_even, expected_pico, switch_cost
 from tuppence.cache.prefix.drift import Drift, DriftDetector
 from tuppence.cache.prefix.held import Held
+from tuppence.cache.prefix.order import ToolOrder, tools_in_order
 from tuppence.cache.prefix.plan import PrefixPlan, plan_prefix
 from tuppence.cache.prefix.planner import Planned, PrefixPlanner
 from tuppence.cache.prefix.rules import Lifetime, PrefixRule, rule_for
@@ -26,6 +27,7 @@ __all__ = [
     "Sighting",
     "Sightings",
     "Switch",
+    "ToolOrder",
     "Traffic",
     "break_even",
     "expected_pico",
@@ -33,4 +35,5 @@ __all__ = [
     "prompt_of",
     "rule_for",
     "switch_cost",
+    "tools_in_order",
 ]

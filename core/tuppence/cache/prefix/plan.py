@@ -20,7 +20,8 @@ from tuppence.cache.prefix.traffic import Traffic
 from tuppence.prices import Rate, usd
 from tuppence.request import Edits, Mark
 
-# Before what a provider caches unasked is switched off, so many requests must have been seen not to repeat.
+# So many requests must have been seen not to repeat before what a provider caches unasked is switched off, or its key
+# names less.
 _ENOUGH_REQUESTS = 16
 
 _Choice = tuple[tuple[Segment, Lifetime], ...]
@@ -72,7 +73,7 @@ def _automatic(prompt: Prompt, cuts: Sequence[Segment], rule: PrefixRule, rate: 
     planned = expected_pico(prompt.tokens, points, rate, step_tokens=rule.step_tokens)
     uncached = expected_pico(prompt.tokens, (), rate)
     reason = f"the provider caches by itself; {_share(traffic.warm(cuts[-1].name, lifetime.seconds))} come in time"
-    return PrefixPlan(reason, (), _key(prompt, rule), planned, uncached)
+    return PrefixPlan(reason, (), _key(prompt, rule, traffic), planned, uncached)
 
 
 def _marked(prompt: Prompt, cuts: Sequence[Segment], rule: PrefixRule, rate: Rate, traffic: Traffic) -> PrefixPlan:
@@ -88,7 +89,7 @@ def _marked(prompt: Prompt, cuts: Sequence[Segment], rule: PrefixRule, rate: Rat
     if cost >= uncached:
         off = rule.off_params if traffic.requests >= _ENOUGH_REQUESTS else {}
         return PrefixPlan(_not_worth(cost - uncached, choice, rate, traffic), (), off, uncached, uncached)
-    params = {} if rule.key_param in prompt.asked else _key(prompt, rule)
+    params = {} if rule.key_param in prompt.asked else _key(prompt, rule, traffic)
     marks = _marks(prompt, choice, rule)
     return PrefixPlan(_worth(uncached - cost, choice, traffic), marks, params, cost, uncached)
 
@@ -142,11 +143,20 @@ def _steps(turns: Sequence[Segment], lookback_blocks: int) -> list[Segment]:
     return steps
 
 
-def _key(prompt: Prompt, rule: PrefixRule) -> dict[str, Any]:
-    """Name the prefix that a tenant's requests share: its tools and instructions."""
+def _key(prompt: Prompt, rule: PrefixRule, traffic: Traffic) -> dict[str, Any]:
+    """Name the prefix that a tenant's requests share: its tools and instructions, as far as they do come again.
+
+    Instructions that never do (documents stand in them, or the time) would send every request to another machine, and
+    away from what it has in common with the others.
+    """
     if rule.key_param is None:
         return {}
-    stable = [one.digest for one in prompt.segments if one.name in ("tools", "system")]
+    enough, seconds = traffic.requests >= _ENOUGH_REQUESTS, rule.lifetimes[-1].seconds
+    stable = [
+        one.digest
+        for one in prompt.segments
+        if one.name in ("tools", "system") and (traffic.warm(one.name, seconds) or not enough)
+    ]
     named = f"{prompt.tenant}\0{stable[-1] if stable else ''}"
     digest = hashlib.blake2b(named.encode("utf-8", "surrogatepass"), digest_size=16)
     return {rule.key_param: f"tuppence-{digest.hexdigest()}"}

@@ -7,12 +7,13 @@ make.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from tuppence.cache.prefix.costs import Seat, switch_cost
 from tuppence.cache.prefix.drift import Drift, DriftDetector
 from tuppence.cache.prefix.held import Held, Scope
+from tuppence.cache.prefix.order import ToolOrder
 from tuppence.cache.prefix.plan import PrefixPlan, plan_prefix
 from tuppence.cache.prefix.rules import PrefixRule, rule_for
 from tuppence.cache.prefix.segments import Prompt, prompt_of
@@ -43,7 +44,7 @@ class Planned:
 class PrefixPlanner:
     """Plan calls one after the other. Safe for many threads; a copy in another process starts with nothing seen."""
 
-    __slots__ = ("_drifts", "_held", "_max_scopes", "_refused", "_sightings")
+    __slots__ = ("_drifts", "_held", "_max_scopes", "_refused", "_sightings", "order")
 
     def __init__(self, *, max_scopes: int = 1000) -> None:
         self._max_scopes = max_scopes
@@ -51,26 +52,30 @@ class PrefixPlanner:
         self._drifts = DriftDetector(max_scopes=max_scopes)
         self._held = Held(max_prefixes=max_scopes * _PREFIXES_A_SCOPE)
         self._refused: set[str] = set()
+        self.order = ToolOrder()
+        """In which the tools of every planned call are sent."""
 
     def __reduce__(self) -> tuple[Callable[..., PrefixPlanner], tuple[int]]:
         """Travel as settings: what went by here says nothing of another process, and never leaves this one."""
         return _fresh, (self._max_scopes,)
 
-    def plan(self, request: Request, tier: Tier, *, documents: Collection[int] = ()) -> Planned:
+    def plan(self, request: Request, tier: Tier) -> Planned:
         """Plan one call of `tier`, which counts as traffic from then on; call it once for each attempt.
 
-        A scope is a tenant's calls to one endpoint (or task) on one model. `documents` are the indices of messages
-        that hold reference texts.
+        A scope is a tenant's calls to one endpoint (or task) on one model. The prompt is taken as it is sent: with its
+        tools in `order`.
         """
-        if not tier.prefix_marks:
+        rule = _rule(request, tier)
+        if not tier.prefix_marks and not (rule is not None and rule.asks_nothing):
             return Planned(PrefixPlan("its client cannot carry marks, or its own settings make them"))
         if tier.name in self._refused:
             return Planned(PrefixPlan("the provider has refused a request for being marked: none is any more"))
-        scope, prompt, rule = _scope(request, tier), _prompt(request, tier, documents), _rule(request, tier)
+        scope, prompt = _scope(request, tier), self._prompt(request, tier)
         traffic = self._sightings.see(scope, prompt, request.received_at)
         plan = plan_prefix(prompt, rule, _rate(request, tier), traffic)
         keeps = () if rule is None else _keeps(prompt, plan, rule)
-        told = rule is not None and rule.kind == "marked"
+        # One that takes no hint promises no hit either: only what it counts is believed.
+        told = rule is not None and (rule.kind == "marked" or rule.asks_nothing)
         return Planned(plan, self._drifts.see(scope, prompt), scope, keeps, told)
 
     def answered(self, planned: Planned, usage: Usage | None, at: float) -> None:
@@ -104,8 +109,13 @@ class PrefixPlanner:
         rate, answer = _rate(request, tier), _answer_tokens(request, tier)
         if rate is None or answer is None or tier.answer is not None:
             return None
-        prompt = _prompt(request, tier)
+        prompt = self._prompt(request, tier)
         return Seat(rate, prompt.tokens, self._held.tokens(_scope(request, tier), prompt, at), answer)
+
+    def _prompt(self, request: Request, tier: Tier) -> Prompt:
+        if request.tools:
+            request = replace(request, tools=tuple(self.order(request.tools)))
+        return prompt_of(request, tier.model or tier.name)
 
 
 def _no_dearer(go: Seat, above: Sequence[tuple[Tier, Seat | None]]) -> str | None:
@@ -127,10 +137,6 @@ def _fresh(max_scopes: int) -> PrefixPlanner:
 def _scope(request: Request, tier: Tier) -> Scope:
     tags = request.tags
     return tags.get("tenant", ""), tags.get("endpoint", ""), tags.get("task", ""), tier.model or tier.name
-
-
-def _prompt(request: Request, tier: Tier, documents: Collection[int] = ()) -> Prompt:
-    return prompt_of(request, tier.model or tier.name, documents=documents)
 
 
 def _rule(request: Request, tier: Tier) -> PrefixRule | None:

@@ -65,6 +65,11 @@ class PrefixRule:
     note: str
     source: str
 
+    @property
+    def asks_nothing(self) -> bool:
+        """The provider caches by itself and takes no hint: whatever client asks it, there is nothing to send."""
+        return self.kind == "automatic" and self.key_param is None
+
 
 def rule_for(model: str, *, provider: str | None = None, at: float | None = None) -> PrefixRule | None:
     """Return how `model` (with or without a provider prefix) is cached at a moment (Unix seconds; now without one).

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,16 +61,17 @@ class Prompt:
         return tuple(last.values())
 
 
-def prompt_of(request: Request, model: str, *, documents: Collection[int] = ()) -> Prompt:
-    """Take a request apart for a model; `documents` are the indices of messages that hold reference texts,
-    before the first turn.
+def prompt_of(request: Request, model: str) -> Prompt:
+    """Take a request apart for a model.
 
-    The last message is the tail: one mark before it serves every request that ends differently. Token counts are
-    `count_tokens`', an estimate for most models; pictures and sounds are not counted.
+    The first system message holds the instructions. What system messages follow it before the first turn is taken for
+    documents: a chain that retrieves puts them there, or into the turns, so that the instructions before them are the
+    same in every call. The last message is the tail: one mark before it serves every request that ends differently.
+    Token counts are `count_tokens`', an estimate for most models; pictures and sounds are not counted.
     """
     segments: list[Segment] = []
     upto, digest = 0, ""
-    for name, place, text, blocks, sent in _pieces(request, frozenset(documents)):
+    for name, place, text, blocks, sent in _pieces(request):
         digest = _chained(digest, sent)
         tokens = _counted(text, model, digest)
         upto += tokens
@@ -91,29 +92,28 @@ def _counted(text: str, model: str, digest: str) -> int:
 def canonical(value: Any) -> str:
     """Write JSON with sorted keys, to tell a change of order from a change.
 
-    Only for comparing. What is sent keeps the caller's order: a schema's order of properties is the order in which a
-    model fills them in, and the order of tools may sway which one it picks.
+    Only for comparing: a schema's order of properties is the order in which a model fills them in.
     """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=repr)
 
 
-def _pieces(request: Request, documents: frozenset[int]) -> Iterator[tuple[SegmentName, Place, str, int, list[Any]]]:
+def _pieces(request: Request) -> Iterator[tuple[SegmentName, Place, str, int, list[Any]]]:
     """Yield name, place, text, blocks and what is sent, in the order in which providers render a prompt."""
     if request.tools:
         yield "tools", "tools", as_sent(list(request.tools)), len(request.tools), list(request.tools)
-    name: SegmentName = "system"
     last = len(request.messages) - 1
-    first = next((i for i, m in enumerate(request.messages) if m.role != "system"), last)
+    turns = next((i for i, m in enumerate(request.messages) if m.role != "system"), last)
     for index, message in enumerate(request.messages):
-        if index == last:
-            name = "tail"
-        elif index < first:
-            name = "system"
-        elif index in documents and name != "turns":
-            name = "documents"
-        else:
-            name = "turns"
-        yield name, index, _text(message), _blocks(message), _sent(message)
+        yield _named(index, turns, last), index, _text(message), _blocks(message), _sent(message)
+
+
+def _named(index: int, turns: int, last: int) -> SegmentName:
+    """Say what the message at `index` is, in a request whose turns begin at `turns`."""
+    if index == last:
+        return "tail"
+    if index >= turns:
+        return "turns"
+    return "documents" if index else "system"
 
 
 def as_sent(value: Any) -> str:

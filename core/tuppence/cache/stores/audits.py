@@ -7,13 +7,12 @@ audit are kept only where somebody asked for examples.
 from __future__ import annotations
 
 import os
-import sqlite3
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
 from tuppence.cache.calibration import Audit
-from tuppence.cache.stores.sqlite_file import SharedConnection, create
+from tuppence.cache.stores.sqlite_file import SharedConnection, create, has_table
 
 # The version is in the name, so that another version, or the cache itself, may live in the same file.
 _SCHEMA = """
@@ -24,7 +23,6 @@ CREATE TABLE IF NOT EXISTS audits_v1 (
 """
 _ADD = "INSERT INTO audits_v1 (domain, probability, same, at, question, served) VALUES (?, ?, ?, ?, ?, ?)"
 _READ = "SELECT domain, probability, same, at, question, served FROM audits_v1 ORDER BY id LIMIT -1 OFFSET ?"
-_TABLE = "SELECT 1 FROM sqlite_master WHERE name = 'audits_v1'"
 
 
 class SqliteAudits:
@@ -57,13 +55,4 @@ class SqliteAudits:
 
 def has_audits(path: Path) -> bool:
     """Say whether a file is a cache's in which audits may lie; never makes one."""
-    if not path.is_file():
-        return False
-    try:
-        rows = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        try:
-            return rows.execute(_TABLE).fetchone() is not None
-        finally:
-            rows.close()
-    except sqlite3.Error:
-        return False
+    return has_table(path, "audits_v1")

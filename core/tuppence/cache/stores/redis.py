@@ -8,57 +8,18 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import suppress
 from typing import Any
 
 from tuppence.cache.leases import Named
+from tuppence.cache.stored import Stored, most_hit_of
+from tuppence.cache.stores import redis_commands as commands
+from tuppence.cache.stores.eviction import Bounds
+from tuppence.cache.stores.redis_books import Books, batches
 from tuppence.cache.stores.redis_link import PAUSE_S, Client, Command, RedisLink
-from tuppence.cache.stores.tags import hashed_tag
 from tuppence.cache.stores.write_behind import Batch, Change, WriteBehind
 from tuppence.errors import CacheError, ConfigError
-
-AT_ONCE = 200
-"""Commands sent in one go: some megabytes of answers, which take well under `ANSWER_S`."""
-
-# A value's first line says when it was put, when it ends (Unix seconds, or -) and its tags; the rest is the value.
-# Machines' clocks differ: Redis's own time to live holds for one that is slow, the first line for one that is fast.
-CLAIM = """
-local value = redis.call('GET', KEYS[1])
-if value then
-    local ends = tonumber(string.match(value, '^%S+ (%S+)'))
-    if not ends or ends > tonumber(ARGV[3]) then return value end
-end
-if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
-return 0
-"""
-EXTEND = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
-RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
-# A tag's set is sorted by when its members end, so that those that have ended can be dropped from it.
-TAG = """
-local now = redis.call('TIME')
-local now_ms = now[1] * 1000 + math.floor(now[2] / 1000)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. now_ms)
-local ends = '+inf'
-if ARGV[2] ~= '-' then ends = now_ms + ARGV[2] end
-redis.call('ZADD', KEYS[1], ends, ARGV[1])
-local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
-if last == 'inf' then
-    redis.call('PERSIST', KEYS[1])
-else
-    redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', last))
-end
-"""
-DROP = """
-local value = redis.call('GET', KEYS[1])
-if not value then return 0 end
-local ends, tags = string.match(value, '^%S+ (%S+) ([^\\n]*)\\n')
-if not tags or not string.find(tags, ARGV[1], 1, true) then return 0 end
-redis.call('UNLINK', KEYS[1])
-ends = tonumber(ends)
-if ends and ends <= tonumber(ARGV[2]) then return 0 end
-return 1
-"""
 
 
 class RedisStore:
@@ -66,8 +27,13 @@ class RedisStore:
 
     URLs begin with `redis://`, `rediss://` (TLS), `unix://` or, for a cluster, `redis+cluster://`. `put` returns at
     once, a thread writes within milliseconds; a process that is killed loses what it had not written, and `flush`
-    returns when all is. What is kept is bounded by the server (`maxmemory` with an eviction policy). `prefix` begins
-    every key. After a failure Redis is not asked for `pause_s`. `clock` gives Unix seconds.
+    returns when all is. `prefix` begins every key. After a failure Redis is not asked for `pause_s`. `clock` gives Unix
+    seconds.
+
+    What is kept is bounded by the server: `maxmemory` with an eviction policy. With `max_entries` or `max_bytes`, which
+    counts values, the answers that are cheapest to buy again go first, as in the other stores; a value of more than a
+    sixteenth of `max_bytes` is not kept at all, and `max_share_per_tenant`, such as 0.25, is the part of both bounds
+    that one tenant's answers may take. All programs that share a prefix should give the same bounds.
 
     Raises `CacheError` where Redis does not answer: `get` for its own failure, `put` for that of an earlier write,
     which is tried again.
@@ -78,36 +44,76 @@ class RedisStore:
         target: str | Client,
         *,
         prefix: str = "tuppence",
+        max_entries: int | None = None,
+        max_bytes: int | None = None,
+        max_share_per_tenant: float | None = None,
         pause_s: float = PAUSE_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
         if not prefix or set(prefix) & set("{}*?[]\\"):
             raise ConfigError(f"prefix is {prefix!r}: it begins every key, so give text without {{}}*?[]\\")
-        self._prefix = prefix
+        self._bounds = Bounds(max_entries, max_bytes, max_share_per_tenant)
+        self._names = commands.Names(prefix)
         self._clock = clock
         self._link = RedisLink(target, pause_s=pause_s)
-        writer = _Writer(self._link, prefix, clock)
+        self._books = None if self._bounds.are_open else Books(self._link, self._names, self._bounds)
+        writer = _Writer(self._link, self._names, self._books, clock)
         self._changes = WriteBehind(writer.commit, _nothing_to_release, broken=CacheError)
         # Also at the interpreter's exit, for programs that never close.
         self._close = weakref.finalize(self, _close, self._changes, self._link)
 
     def get(self, key: str) -> tuple[bytes, float] | None:
         if change := self._changes.peek(key):
-            return self._alive(change)
-        return self._read(self._link.run(("GET", _entry(self._prefix, key)))[0])
+            return self._served(key, change)
+        return self._read(key, self._link.run(("GET", self._names.entry(key)))[0])
 
     async def aget(self, key: str) -> tuple[bytes, float] | None:
         """Do as `get` does without blocking the event loop."""
         if change := self._changes.peek(key):
-            return self._alive(change)
-        return self._read((await self._link.arun(("GET", _entry(self._prefix, key))))[0])
+            return self._served(key, change)
+        return self._read(key, (await self._link.arun(("GET", self._names.entry(key))))[0])
 
-    def put(self, key: str, value: bytes, ttl_s: float | None, tags: frozenset[str] = frozenset()) -> None:
+    def put(
+        self,
+        key: str,
+        value: bytes,
+        ttl_s: float | None,
+        tags: frozenset[str] = frozenset(),
+        *,
+        pico_usd: int = 0,
+        tenant: str | None = None,
+    ) -> None:
+        if not self._bounds.admit(len(value)):
+            self.delete(key)
+            return
         now = self._clock()
-        self._change(key, Change(value, now, None if ttl_s is None else now + ttl_s, tags))
+        expires_at = None if ttl_s is None else now + ttl_s
+        self._change(key, Change(value, now, expires_at, tags, pico_usd, tenant or ""))
 
     def delete(self, key: str) -> None:
         self._change(key, Change(None, self._clock(), None))
+
+    def used(self, key: str) -> None:
+        """Count a hit that was served past `get`."""
+        self._changes.touch(key)
+
+    def most_hit(self, n: int) -> list[Stored]:
+        """Return the `n` values with the most hits, most first; those without are left out.
+
+        Hits of other processes are a minute late at most. It reads the counts of all entries, some ten thousand in a
+        second. Raises `CacheError`.
+        """
+        self.flush()
+        counts = [
+            (int(times), commands.key_of(name))
+            for names in batches(self._link.keys(self._names.uses("*")))
+            for name, times in zip(names, self._link.run(*(("GET", one) for one in names)), strict=True)
+            if times is not None
+        ]
+        counts.sort(reverse=True)
+        # Of equal counts the price decides, which stands with the values.
+        least = counts[n - 1][0] if 0 < n <= len(counts) else 0
+        return most_hit_of(self._stored([(key, times) for times, key in counts if times >= least]), n)
 
     def invalidate(self, tag: str) -> int:
         """Delete every entry that was put with `tag`, on any machine; return how many could still have been served.
@@ -115,30 +121,33 @@ class RedisStore:
         Raises `CacheError` where Redis does not answer.
         """
         self.flush()
-        index, name = _tagged(self._prefix, tag), hashed_tag(tag)
+        index = self._names.tagged(tag)
         dropped = 0
-        for entries in _batches(self._link.run(("ZRANGE", index, 0, -1))[0]):
-            drop = [("EVAL", DROP, 1, entry, name, self._clock()) for entry in entries]
+        for entries in batches(self._link.run(("ZRANGE", index, 0, -1))[0]):
+            keys = [commands.key_of(entry) for entry in entries]
+            drop = [commands.drop(self._names, key, tag, self._clock()) for key in keys]
             dropped += sum(self._link.run(*drop))
             self._link.run(("ZREM", index, *entries))
             # Who was put between the two lines above has lost its place in the index: it goes as well.
             dropped += sum(self._link.run(*drop))
+            if self._books is not None:
+                self._books.forget(keys, self._clock())
         return dropped
 
     # -- turns
 
     def claim(self, key: str, token: str, for_s: float) -> tuple[bytes, float] | bool:
         """Return the value of `key`, or whether the lease to answer for it is now `token`'s."""
-        return self._claimed(self._link.run(self._claim(key, token, for_s))[0])
+        return self._claimed(key, self._link.run(self._claim(key, token, for_s))[0])
 
     async def aclaim(self, key: str, token: str, for_s: float) -> tuple[bytes, float] | bool:
         """Do as `claim` does without blocking the event loop."""
-        return self._claimed((await self._link.arun(self._claim(key, token, for_s)))[0])
+        return self._claimed(key, (await self._link.arun(self._claim(key, token, for_s)))[0])
 
     def extend(self, leases: Sequence[Named], for_s: float) -> None:
         """Have leases, by key and token, last for another `for_s` seconds; those lost meanwhile stay lost."""
-        for batch in _batches(leases):
-            self._link.run(*(("EVAL", EXTEND, 1, _lease(self._prefix, k), token, _ms(for_s)) for k, token in batch))
+        for some in batches(leases):
+            self._link.run(*(commands.extend(self._names, key, token, for_s) for key, token in some))
 
     def release(self, lease: Named) -> None:
         """Give a lease up, by key and token, once what was put before is in Redis."""
@@ -164,72 +173,91 @@ class RedisStore:
         self._changes.add(key, change)
 
     def _claim(self, key: str, token: str, for_s: float) -> Command:
-        entry, lease = _entry(self._prefix, key), _lease(self._prefix, key)
-        return ("EVAL", CLAIM, 2, entry, lease, token, _ms(for_s), self._clock())
+        return commands.claim(self._names, key, token, for_s, self._clock())
 
-    def _claimed(self, answer: Any) -> tuple[bytes, float] | bool:
+    def _claimed(self, key: str, answer: Any) -> tuple[bytes, float] | bool:
         if isinstance(answer, int):
             return answer == 1
-        return self._read(answer) or False
+        return self._read(key, answer) or False
 
-    def _read(self, stored: bytes | str | None) -> tuple[bytes, float] | None:
-        """Take a stored string apart; of one that is not ours all is the value, for the reader to refuse."""
-        if stored is None:
-            return None
-        # A client may have been told to decode what it reads.
-        stored = stored.encode() if isinstance(stored, str) else stored
+    def _read(self, key: str, stored: bytes | str | None) -> tuple[bytes, float] | None:
+        """Read a stored string; of one that is not ours all is the value, for the reader to refuse."""
         try:
-            first, value = stored.split(b"\n", 1)
-            stored_at, ends, _ = first.split(b" ", 2)
-            return self._alive(Change(value, float(stored_at), None if ends == b"-" else float(ends)))
+            change = commands.read(stored)
         except ValueError:
-            return stored, 0.0
+            assert stored is not None
+            return (stored.encode() if isinstance(stored, str) else stored), 0.0
+        return None if change is None else self._served(key, change)
 
-    def _alive(self, change: Change) -> tuple[bytes, float] | None:
+    def _served(self, key: str, change: Change) -> tuple[bytes, float] | None:
         now = self._clock()
         if change.value is None or (change.expires_at is not None and now >= change.expires_at):
             return None
+        self._changes.touch(key)
         return change.value, max(0.0, now - change.stored_at)
 
+    def _stored(self, counts: Sequence[tuple[str, int]]) -> Iterator[Stored]:
+        """Read the entries of these keys that are there and alive; the numbers are their uses."""
+        for some in batches(counts):
+            answers = self._link.run(*(("GET", self._names.entry(key)) for key, _ in some))
+            now = self._clock()
+            for (key, times), answer in zip(some, answers, strict=True):
+                with suppress(ValueError):
+                    one = commands.read(answer)
+                    if one and one.value is not None and (one.expires_at is None or now < one.expires_at):
+                        yield Stored(key, one.value, times, one.pico_usd, max(0.0, now - one.stored_at))
+
     def _erase(self) -> None:
-        for keys in _batches(self._link.keys(f"{self._prefix}:*")):
+        for keys in batches(self._link.keys(f"{self._names.prefix}:*")):
             self._link.run(*(("UNLINK", key) for key in keys))
 
 
 class _Writer:
     """Changes as commands; used by one thread at a time, and not holding the store that it writes for."""
 
-    def __init__(self, link: RedisLink, prefix: str, clock: Callable[[], float]) -> None:
+    def __init__(self, link: RedisLink, names: commands.Names, books: Books | None, clock: Callable[[], float]) -> None:
         self._link = link
-        self._prefix = prefix
+        self._names = names
+        self._books = books
         self._clock = clock
 
     def commit(self, batch: Batch) -> None:
-        """Write a batch; what was written before a failure is written again with the rest, to the same effect."""
-        for changes in _batches(batch.changes.items()):
-            tags = [command for key, change in changes for command in self._tags(key, change)]
-            # Before the values, so that a kill in between leaves none without its tags; after them, because somebody
-            # may have invalidated a tag meanwhile. Not with them: nodes of a cluster are asked in any order.
-            for commands in (tags, [self._value(key, change) for key, change in changes], tags):
-                if commands:
-                    self._link.run(*commands)
-        for leases in _batches(batch.freed):
-            self._link.run(*(("EVAL", RELEASE, 1, _lease(self._prefix, key), token) for key, token in leases))
+        """Write a batch; what was written before a failure is written again with the rest, to the same effect.
 
-    def _value(self, key: str, change: Change) -> Command:
-        entry = _entry(self._prefix, key)
-        left = None if change.expires_at is None else change.expires_at - self._clock()
-        if change.value is None or (left is not None and left <= 0):
-            return ("DEL", entry)
-        ends = "-" if change.expires_at is None else repr(change.expires_at)
-        first = f"{change.stored_at!r} {ends} {','.join(sorted(map(hashed_tag, change.tags)))}\n"
-        value = first.encode() + change.value
-        return ("SET", entry, value) if left is None else ("SET", entry, value, "PX", _ms(left))
+        But uses would be counted twice: they come last.
+        """
+        if self._books is not None and (unchanged := {k: n for k, n in batch.times.items() if k not in batch.changes}):
+            for uses in batches(unchanged.items()):
+                going = self._books.write((), dict(uses), self._clock())
+                self._let_go(going)
+                self._books.settle((), going)
+        for changes in batches(batch.changes.items()):
+            self._write(changes, {key: batch.times[key] for key, _ in changes if key in batch.times})
+        for leases in batches(batch.freed):
+            self._link.run(*(commands.release(self._names, key, token) for key, token in leases))
+        for uses in batches(batch.times.items()):
+            self._link.run(*(commands.use(self._names, key, times) for key, times in uses))
 
-    def _tags(self, key: str, change: Change) -> Iterator[Command]:
-        left = "-" if change.expires_at is None else _ms(change.expires_at - self._clock())
-        for tag in change.tags:
-            yield ("EVAL", TAG, 1, _tagged(self._prefix, tag), _entry(self._prefix, key), left)
+    def _write(self, changes: Sequence[tuple[str, Change]], times: dict[str, int]) -> None:
+        now = self._clock()
+        tags = [command for key, change in changes for command in commands.tag(self._names, key, change, now)]
+        # First, so that what is written is always known of; there is room for it once these have gone.
+        going = set() if self._books is None else self._books.write(changes, times, now)
+        self._let_go(going)
+        values = [c for key, one in changes if key not in going for c in commands.put(self._names, key, one, now)]
+        # Before the values, so that a kill in between leaves none without its tags; after them, because somebody may
+        # have invalidated a tag meanwhile. Not with them: nodes of a cluster are asked in any order.
+        for some in (tags, values, tags):
+            if some:
+                self._link.run(*some)
+        if self._books is not None:
+            written = {key for key, _ in changes}
+            self._let_go(self._books.lost(written - going))
+            self._books.settle(written, going)
+
+    def _let_go(self, going: Set[str]) -> None:
+        for keys in batches(going):
+            self._link.run(*(("UNLINK", self._names.entry(key), self._names.uses(key)) for key in keys))
 
 
 def _nothing_to_release() -> None:
@@ -239,26 +267,3 @@ def _nothing_to_release() -> None:
 def _close(changes: WriteBehind, link: RedisLink) -> None:
     changes.close()
     link.close()
-
-
-# What belongs to one key shares its hash tag {..}, and so a cluster's node.
-def _entry(prefix: str, key: str) -> str:
-    return f"{prefix}:{{{key}}}:reply"
-
-
-def _lease(prefix: str, key: str) -> str:
-    return f"{prefix}:{{{key}}}:lease"
-
-
-def _tagged(prefix: str, tag: str) -> str:
-    return f"{prefix}:tag:{hashed_tag(tag)}"
-
-
-def _ms(seconds: float) -> int:
-    return max(1, round(seconds * 1000))
-
-
-def _batches(items: Any) -> Iterator[Sequence[Any]]:
-    rest = iter(items)
-    while batch := list(islice(rest, AT_ONCE)):
-        yield batch

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from tuppence.cache.stores import redis_search as search
+from tuppence.cache.stores.eviction import Bounds
 from tuppence.cache.stores.redis_documents import Names
 from tuppence.cache.stores.redis_link import RedisLink
 
@@ -26,33 +26,8 @@ REMEMBERED = 16
 their mean."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What the entries of one vector length may take; None leaves it to the server."""
-
-    max_entries: int | None
-    max_bytes: int | None
-
-    def passed(self, entries: int, mean_size: float) -> bool:
-        return (self.max_entries is not None and entries > self.max_entries) or (
-            self.max_bytes is not None and entries * mean_size > self.max_bytes
-        )
-
-    def excess(self, entries: int, mean_size: float) -> int:
-        """Count what must go until there is room for a hundredth more."""
-        by_count = 0 if self.max_entries is None else entries - _with_slack(self.max_entries)
-        by_size = 0.0 if self.max_bytes is None else entries - _with_slack(self.max_bytes) / mean_size
-        return max(by_count, math.ceil(by_size))
-
-    def are_worth_a_look(self, entries: int, size: int) -> bool:
-        """Say whether what was written since the last look may have taken a hundredth of the room."""
-        return (self.max_entries is not None and entries > self.max_entries // 100) or (
-            self.max_bytes is not None and size > self.max_bytes // 100
-        )
-
-
 class Room:
-    """The room under one prefix; for one thread at a time. Raises `CacheError`."""
+    """The room under one prefix, for each vector length; for one thread at a time. Raises `CacheError`."""
 
     def __init__(
         self,
@@ -76,7 +51,10 @@ class Room:
         """Note what was written; say whether to look now if there is room left."""
         self._entries += entries
         self._bytes += size
-        if not self._bounds.are_worth_a_look(self._entries, self._bytes):
+        # What was written since the last look may have taken a hundredth of the room.
+        many = self._bounds.max_entries is not None and self._entries > self._bounds.max_entries // 100
+        large = self._bounds.max_bytes is not None and self._bytes > self._bounds.max_bytes // 100
+        if not many and not large:
             return False
         self._entries = self._bytes = 0
         return True
@@ -85,13 +63,13 @@ class Room:
         """Where a bound is passed, let the entries of least worth go, of one random sample after the other."""
         entries = search.documents_in(self._link.run(("FT.INFO", self._names.index(dimensions)))[0])
         is_short = False
-        while self._bounds.max_bytes is not None or self._bounds.passed(entries, 1.0) or is_short:
+        while self._bounds.max_bytes is not None or self._bounds.passed(entries, entries) or is_short:
             keys = self._sample(dimensions, entries)
             weights = self._link.run(*(search.weigh(self._names, key) for key in keys)) if keys else []
             is_all = len(keys) >= entries
             mean = self._mean(dimensions, [search.size(weight) for weight in weights if weight], is_all=is_all)
-            is_short = is_short or self._bounds.passed(entries, mean)
-            excess = self._bounds.excess(entries, mean) if is_short else 0
+            is_short = is_short or self._bounds.passed(entries, entries * mean)
+            excess = self._excess(entries, mean) if is_short else 0
             now = self._clock()
             ranks = sorted(zip(keys, weights, strict=True), key=lambda one: search.worth(one[1], now))
             # A sample of all may lose all that is too much.
@@ -100,6 +78,13 @@ class Room:
                 return
             self._drop(going)
             entries -= len(going)
+
+    def _excess(self, entries: int, mean_size: float) -> int:
+        """Count what must go until there is room for a hundredth more."""
+        most, size = self._bounds.max_entries, self._bounds.max_bytes
+        by_count = 0 if most is None else entries - _with_slack(most)
+        by_size = 0.0 if size is None else entries - _with_slack(size) / mean_size
+        return max(by_count, math.ceil(by_size))
 
     def _sample(self, dimensions: int, entries: int) -> list[str]:
         if entries <= SAMPLE:

@@ -16,9 +16,10 @@ import numpy as np
 import redis
 
 from tuppence.cache.stores import redis_search as search
+from tuppence.cache.stores.eviction import Bounds
 from tuppence.cache.stores.redis_documents import Names, unpack, unwrap
 from tuppence.cache.stores.redis_link import Command, RedisLink
-from tuppence.cache.stores.redis_room import Bounds, Room
+from tuppence.cache.stores.redis_room import Room
 from tuppence.cache.stores.write_behind import Batch
 from tuppence.effects import Entry, Neighbour
 from tuppence.embed import Vector

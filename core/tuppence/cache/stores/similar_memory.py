@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from tuppence.cache.forks import make_fork_safe
 from tuppence.cache.stores.entry_index import EntryIndex
-from tuppence.cache.stores.eviction import MAX_BYTES, MAX_ENTRIES, GreedyDual, is_admitted, size_of
+from tuppence.cache.stores.eviction import MAX_BYTES, MAX_ENTRIES, Bounds, GreedyDual, size_of
 from tuppence.effects import Entry, Neighbour
 from tuppence.embed import Vector
 
@@ -26,8 +26,8 @@ class MemorySimilarStore:
         max_bytes: int = MAX_BYTES,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._ranks = GreedyDual(max_entries, max_bytes)
-        self._max_bytes = max_bytes
+        self._bounds = Bounds(max_entries, max_bytes)
+        self._ranks = GreedyDual(self._bounds)
         self._clock = clock
         self._index = EntryIndex()
         make_fork_safe(self._index)
@@ -41,10 +41,11 @@ class MemorySimilarStore:
         return self.nearest(scope, vector, k)
 
     def add(self, entry: Entry, /) -> None:
+        size = size_of(entry)
         with self._index.lock:
             self._index.add(entry)
-            self._ranks.put(entry)
-            if not is_admitted(size_of(entry), self._max_bytes):
+            self._ranks.put(entry.id, pico_usd=entry.pico_usd, size=size)
+            if not self._bounds.admit(size):
                 self._discard(entry.id)
             self._expire()
             while (gone := self._ranks.evicted()) is not None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from tuppence.cache.flights import runs_event_loop
-from tuppence.cache.stores.eviction import is_admitted, size_of
+from tuppence.cache.stores.eviction import Bounds, size_of
 from tuppence.cache.stores.redis_link import PAUSE_S, Client, RedisLink
 from tuppence.cache.stores.write_behind import MAX_PENDING, Change, WriteBehind
 from tuppence.effects import Entry, Neighbour
@@ -60,19 +60,15 @@ class RedisSimilarStore:
     ) -> None:
         if not prefix or set(prefix) & set("{}*?[]\\"):
             raise ConfigError(f"prefix is {prefix!r}: it begins every key, so give text without {{}}*?[]\\")
-        for name, bound in (("max_entries", max_entries), ("max_bytes", max_bytes)):
-            if bound is not None and bound < 1:
-                raise ConfigError(f"{name} is {bound}: it must be 1 or more, or None for the server's own bound")
+        self._bounds = Bounds(max_entries, max_bytes)
         if _decodes(target):
             raise ConfigError("with decode_responses Redis is read as text, and vectors are none: leave it out")
         try:
-            from tuppence.cache.stores import redis_documents, redis_room, redis_shelf
+            from tuppence.cache.stores import redis_documents, redis_shelf
         except ImportError as error:
             raise ConfigError(f"{error}: a semantic cache in Redis needs pip install 'tuppence[redis]'") from error
         self._pack = redis_documents.pack
-        self._max_bytes = max_bytes
-        bounds = redis_room.Bounds(max_entries, max_bytes)
-        self._shelf = redis_shelf.Shelf(RedisLink(target, pause_s=pause_s), prefix, bounds, clock)
+        self._shelf = redis_shelf.Shelf(RedisLink(target, pause_s=pause_s), prefix, self._bounds, clock)
         self._changes = WriteBehind(self._shelf.commit, _nothing_to_release, broken=CacheError)
         self._clock = clock
         self._waiting = 0
@@ -93,7 +89,7 @@ class RedisSimilarStore:
         """Keep `entry` and forget how often its predecessor was served; raises `ConfigError` for a bad vector."""
         self._require_open()
         packed: bytes | None = self._pack(entry)
-        if self._max_bytes is not None and not is_admitted(size_of(entry), self._max_bytes):
+        if not self._bounds.admit(size_of(entry)):
             packed = None
         self._changes.add(entry.id, Change(packed, self._clock(), entry.expires_at))
         self._waiting += 1
@@ -101,7 +97,7 @@ class RedisSimilarStore:
             self.flush()
 
     def used(self, id: str) -> None:  # noqa: A002 (the entry's own word)
-        self._changes.touch(id, self._clock())
+        self._changes.touch(id)
 
     def remove(self, ids: Iterable[str]) -> int:
         """Delete entries; return how many could still have been served. Raises `CacheError`."""

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tuppence.cache.stores.eviction import cost_of, size_of
+from tuppence.cache.stores.eviction import Bounds, cost_of, size_of
 from tuppence.cache.stores.sqlite_file import BUSY_S, connect, transaction
+from tuppence.cache.stores.sqlite_room import RankedRows
 from tuppence.cache.stores.tags import hashed_tag
 from tuppence.cache.stores.write_behind import Batch, Change
 from tuppence.effects import Entry
@@ -64,12 +65,7 @@ INSERT INTO similar_v1 (id, stamp, scope, cost, size, added_at, expires_at, prio
 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, clock + ?4 / ?5, ?8, ?9, ?10, ?11 FROM similar_sums_v1
 """
 TAG = "INSERT OR IGNORE INTO similar_tags_v1 (tag, seq) SELECT ?, seq FROM similar_v1 WHERE id = ?"
-# Greedy-Dual-Size-Frequency, as in `eviction`.
-USE = """
-UPDATE similar_v1 SET hits = hits + ?1,
-    priority = (SELECT clock FROM similar_sums_v1) + (1 + hits + ?1) * cost / size
-WHERE id = ?2
-"""
+RANKED = RankedRows(table="similar_v1", sums="similar_sums_v1", key="id", cost="cost")
 REFUSE = """
 DELETE FROM similar_v1 WHERE id = ? AND EXISTS (
     SELECT 1 FROM similar_tags_v1 AS t JOIN similar_invalid_v1 AS i ON i.tag = t.tag
@@ -77,9 +73,6 @@ DELETE FROM similar_v1 WHERE id = ? AND EXISTS (
 )
 """
 EXPIRE = "DELETE FROM similar_v1 WHERE expires_at <= ?"
-SUMS = "SELECT entries, bytes FROM similar_sums_v1"
-CHEAPEST = "SELECT seq, size, priority FROM similar_v1 ORDER BY priority, seq"
-RAISE_CLOCK = "UPDATE similar_sums_v1 SET clock = max(clock, ?)"
 TRIM = "DELETE FROM similar_gone_v1 WHERE n <= (SELECT max(n) FROM similar_gone_v1) - ?"
 FORGET = "DELETE FROM similar_invalid_v1 WHERE at < ?"
 COUNT_TAGGED = """
@@ -111,7 +104,7 @@ def pack(entry: Entry, stamp: str) -> bytes:
     vector = np.ascontiguousarray(entry.vector, dtype="<f4").tobytes()
     about = {
         "id": entry.id, "stamp": stamp, "scope": entry.scope, "question": entry.question, "answer": entry.answer,
-        "tags": sorted(entry.tags), "pico_usd": entry.pico_usd, "cost": cost_of(entry), "size": size_of(entry),
+        "tags": sorted(entry.tags), "pico_usd": entry.pico_usd, "cost": cost_of(entry.pico_usd), "size": size_of(entry),
         "stored_at": entry.stored_at, "expires_at": entry.expires_at, "vector_bytes": len(vector),
     }  # fmt: skip
     return b"\n".join((json.dumps(about, separators=(",", ":")).encode(), vector + entry.value))
@@ -144,10 +137,9 @@ def _checksum(about: str, vector: bytes, value: bytes) -> int:
 class SimilarRows:
     """The rows as batches change them; used by one thread at a time."""
 
-    def __init__(self, path: Path, max_entries: int, max_bytes: int, clock: Callable[[], float]) -> None:
+    def __init__(self, path: Path, bounds: Bounds, clock: Callable[[], float]) -> None:
         self._path = path
-        self._max_entries = max_entries
-        self._max_bytes = max_bytes
+        self._bounds = bounds
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
 
@@ -158,10 +150,10 @@ class SimilarRows:
             rows.executemany(DELETE, [(id_,) for id_ in batch.changes])
             for change in batch.changes.values():
                 _write(rows, change)
-            rows.executemany(USE, [(times, id_) for id_, times in batch.times.items()])
+            RANKED.note_uses(rows, batch.times)
             rows.executemany(REFUSE, [(id_,) for id_, change in batch.changes.items() if change.tags])
             rows.execute(EXPIRE, (self._clock(),))
-            self._make_room(rows)
+            RANKED.make_room(rows, self._bounds)
             rows.execute(TRIM, (LOGGED,))
 
     def erase(self) -> None:
@@ -177,20 +169,6 @@ class SimilarRows:
         if self._connection is None:
             self._connection = connect(self._path, BUSY_S)
         return self._connection
-
-    def _make_room(self, rows: sqlite3.Connection) -> None:
-        entries, size = rows.execute(SUMS).fetchone()
-        if entries <= self._max_entries and size <= self._max_bytes:
-            return
-        gone: list[tuple[int]] = []
-        priority = 0.0
-        for seq, freed, priority in rows.execute(CHEAPEST):  # noqa: B007 (the last one's is the new clock)
-            gone.append((seq,))
-            entries, size = entries - 1, size - freed
-            if entries <= self._max_entries and size <= self._max_bytes:
-                break
-        rows.executemany("DELETE FROM similar_v1 WHERE seq = ?", gone)
-        rows.execute(RAISE_CLOCK, (priority,))
 
 
 def invalidate(rows: sqlite3.Connection, tag: str, now: float) -> int:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tuppence.cache.forks import make_fork_safe
-from tuppence.cache.stores.eviction import MAX_BYTES, MAX_ENTRIES, check_bounds, is_admitted, size_of
+from tuppence.cache.stores.eviction import MAX_BYTES, MAX_ENTRIES, Bounds, size_of
 from tuppence.cache.stores.replica import Replica
 from tuppence.cache.stores.similar_rows import SCHEMA, SimilarRows, invalidate, listed, pack
 from tuppence.cache.stores.sqlite_file import SharedConnection, create
@@ -46,13 +46,12 @@ class SqliteSimilarStore:
         max_bytes: int = MAX_BYTES,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        check_bounds(max_entries, max_bytes)
-        self._max_bytes = max_bytes
+        self._bounds = Bounds(max_entries, max_bytes)
         self._clock = clock
         file = Path(path).absolute()
         self._replica = Replica(file)
         create(file, SCHEMA)
-        self._rows = SimilarRows(file, max_entries, max_bytes, clock)
+        self._rows = SimilarRows(file, self._bounds, clock)
         self._changes = WriteBehind(self._rows.commit, self._rows.release)
         # One of its own for what waits for other processes' locks: a lookup does not wait behind it.
         self._others = SharedConnection(file)
@@ -79,7 +78,7 @@ class SqliteSimilarStore:
     def add(self, entry: Entry, /) -> None:
         self._follow()
         now = self._clock()
-        if not is_admitted(size_of(entry), self._max_bytes):
+        if not self._bounds.admit(size_of(entry)):
             self.remove([entry.id])
             return
         stamp = uuid.uuid4().hex
@@ -87,7 +86,7 @@ class SqliteSimilarStore:
         self._changes.add(entry.id, Change(pack(entry, stamp), now, entry.expires_at, entry.tags))
 
     def used(self, id: str, /) -> None:  # noqa: A002 (the entry's own word)
-        self._changes.touch(id, self._clock())
+        self._changes.touch(id)
 
     def remove(self, ids: Iterable[str], /) -> int:
         """Delete entries; return how many there were. They are not found again here, and soon not elsewhere."""

@@ -15,19 +15,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tuppence.cache.leases import Named
+from tuppence.cache.stored import Stored
 from tuppence.cache.stores import sqlite_rows
+from tuppence.cache.stores.eviction import Bounds
 from tuppence.cache.stores.sqlite_file import SharedConnection, create, is_busy
 from tuppence.cache.stores.write_behind import Change, WriteBehind
-from tuppence.errors import ConfigError
 
 
 class SqliteStore:
     """A store in one SQLite file (WAL), for many threads and processes.
 
     `put` returns at once: a thread commits within milliseconds. A process that is killed loses what it had
-    not committed; `flush` returns when all is. `max_entries` and `max_bytes`, which counts values, are held to within
-    1 %: what was used least recently goes, and a value larger than `max_bytes` is not kept at all. `clock` gives Unix
-    seconds.
+    not committed; `flush` returns when all is. Where there is no room, the answers that are cheapest to buy again go;
+    `max_bytes` counts values, and one of more than a sixteenth of it is not kept at all. `max_share_per_tenant`, such
+    as 0.25, is the part of both bounds that one tenant's answers may take. All processes should give the same bounds.
+    `clock` gives Unix seconds.
 
     Raises `CacheError` where the file cannot be opened. Later, `get` raises `sqlite3.Error` for its own
     failure, and `put` for that of an earlier commit, which is retried.
@@ -39,15 +41,14 @@ class SqliteStore:
         *,
         max_entries: int = 100_000,
         max_bytes: int | None = None,
+        max_share_per_tenant: float | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if max_entries < 1 or (max_bytes is not None and max_bytes < 1):
-            raise ConfigError(f"max_entries is {max_entries}, max_bytes is {max_bytes}: both must be 1 or more")
-        self._max_bytes = max_bytes
+        self._bounds = Bounds(max_entries, max_bytes, max_share_per_tenant)
         self._clock = clock
         file = Path(path).absolute()
         create(file, sqlite_rows.SCHEMA)
-        self._rows = sqlite_rows.Rows(file, max_entries, max_bytes, clock)
+        self._rows = sqlite_rows.Rows(file, self._bounds, clock)
         self._changes = WriteBehind(self._rows.commit, self._rows.release)
         # One of its own: a lookup does not wait behind what waits for other processes' locks.
         self._reader = SharedConnection(file)
@@ -61,15 +62,38 @@ class SqliteStore:
         now = self._clock()
         if change.expires_at is not None and now >= change.expires_at:
             return None
-        self._changes.touch(key, now)
+        self._changes.touch(key)
         return change.value, max(0.0, now - change.stored_at)
 
-    def put(self, key: str, value: bytes, ttl_s: float | None, tags: frozenset[str] = frozenset()) -> None:
-        if self._max_bytes is not None and len(value) > self._max_bytes:
+    def put(
+        self,
+        key: str,
+        value: bytes,
+        ttl_s: float | None,
+        tags: frozenset[str] = frozenset(),
+        *,
+        pico_usd: int = 0,
+        tenant: str | None = None,
+    ) -> None:
+        if not self._bounds.admit(len(value)):
             self.delete(key)
             return
         now = self._clock()
-        self._changes.add(key, Change(value, now, None if ttl_s is None else now + ttl_s, tags))
+        expires_at = None if ttl_s is None else now + ttl_s
+        self._changes.add(key, Change(value, now, expires_at, tags, pico_usd, tenant or ""))
+
+    def used(self, key: str) -> None:
+        """Count a hit that was served past `get`."""
+        self._changes.touch(key)
+
+    def most_hit(self, n: int) -> list[Stored]:
+        """Return the `n` values with the most hits, most first; those without are left out.
+
+        Hits of other processes are a minute late at most. Raises `sqlite3.Error`.
+        """
+        self.flush()
+        now = self._clock()
+        return self._reader.run(lambda rows: sqlite_rows.most_hit(rows, n, now))
 
     def delete(self, key: str) -> None:
         self._changes.add(key, Change(None, self._clock(), None))

@@ -113,6 +113,20 @@ def create(path: Path, schema: str) -> None:
         raise CacheError(f"{path} cannot be shared by processes (journal mode {mode!r}): put it on a local disk")
 
 
+def has_table(path: Path, table: str) -> bool:
+    """Say whether a file is a database with this table; never makes one."""
+    if not path.is_file():
+        return False
+    try:
+        rows = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            return rows.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is not None
+        finally:
+            rows.close()
+    except sqlite3.Error:
+        return False
+
+
 def _switch_to_wal(rows: sqlite3.Connection) -> str:
     # SQLite does not wait for this one lock, whatever the busy timeout.
     give_up_at = time.monotonic() + OPEN_WITHIN_S

@@ -21,7 +21,9 @@ T = TypeVar("T")
 MAX_PENDING = 1_000
 """Changes kept while the file cannot be written; beyond it the oldest are given up."""
 MAX_TOUCHED = 1_000
-"""Uses noted before they alone are worth a commit."""
+"""Keys whose uses are noted before these alone are worth a commit."""
+USES_WITHIN_S = 60.0
+"""How long uses wait for other changes to be written with: what only reads writes once a minute."""
 GATHER_S = 0.001
 """How long a thread waits for more before it commits: one commit for all that comes in a millisecond holds up those who
 want the file meanwhile a tenth as often, and is far quicker than other processes look."""
@@ -37,14 +39,14 @@ class Change(NamedTuple):
     stored_at: float
     expires_at: float | None
     tags: frozenset[str] = frozenset()
+    pico_usd: int = 0
+    tenant: str = ""
 
 
 class Batch(NamedTuple):
     changes: dict[str, Change]
-    touched: dict[str, float]
-    """When each key was last used since the last batch, or since its change in this one."""
     times: Counter[str]
-    """How often, likewise."""
+    """How often each key was used since the last batch, or since its change in this one."""
     freed: list[Named]
     """Leases to be given up once the changes are written."""
 
@@ -75,15 +77,11 @@ class WriteBehind:
         self._pending: dict[str, Change] = {}
         self._in_commit: dict[str, Change] = {}
         self._freed: list[Named] = []
-        self._forget_uses()
+        self._times: Counter[str] = Counter()
         self._fault: Exception | None = None
         self._failing = False
         self._thread: threading.Thread | None = None
         self._closed = False
-
-    def _forget_uses(self) -> None:
-        self._touched: dict[str, float] = {}
-        self._times: Counter[str] = Counter()
 
     def peek(self, key: str) -> Change | None:
         """Return the change of `key` that is not committed yet."""
@@ -98,7 +96,6 @@ class WriteBehind:
             self._pending.pop(key, None)
             self._pending[key] = change
             # They were uses of what is replaced now.
-            self._touched.pop(key, None)
             self._times.pop(key, None)
             self._trim()
             fault, self._fault = self._fault, None
@@ -112,22 +109,23 @@ class WriteBehind:
                 self._wake_thread()
                 self._freed.append(lease)
 
-    def touch(self, key: str, at: float) -> None:
-        """Note a use; it is written with the next batch."""
+    def touch(self, key: str) -> None:
+        """Note a use; it is written with the next batch, or within `USES_WITHIN_S`."""
         with self._wake:
-            self._touched[key] = at
+            if not self._times and not self._closed:
+                self._wake_thread()
             self._times[key] += 1
-            if len(self._touched) == MAX_TOUCHED:
+            if len(self._times) == MAX_TOUCHED:
                 self._wake.notify_all()
 
     def flush(self) -> None:
         """Commit all that is queued; where that fails, keep it queued and raise `broken`."""
         with self._committing:
             with self._wake:
-                batch = Batch(self._pending, self._touched, self._times, self._freed)
+                batch = Batch(self._pending, self._times, self._freed)
                 self._in_commit, self._pending = self._pending, {}
                 self._freed = []
-                self._forget_uses()
+                self._times = Counter()
             if not any(batch):
                 return
             try:
@@ -142,9 +140,8 @@ class WriteBehind:
                 self._in_commit = {}
 
     def _restore(self, batch: Batch) -> None:
-        replaced = self._pending.keys() & batch.touched.keys()
-        self._touched = {key: at for key, at in batch.touched.items() if key not in replaced} | self._touched
-        self._times += Counter({key: times for key, times in batch.times.items() if key not in replaced})
+        # What has been replaced meanwhile was not used yet.
+        self._times += Counter({key: times for key, times in batch.times.items() if key not in self._pending})
         self._pending = batch.changes | self._pending
         self._trim()
 
@@ -153,7 +150,7 @@ class WriteBehind:
         with self._committing:
             with self._wake:
                 self._pending = {}
-                self._forget_uses()
+                self._times = Counter()
             erase()
 
     def between_commits(self, work: Callable[[], T]) -> T:
@@ -216,12 +213,15 @@ class WriteBehind:
         with self._wake:
             if self._failing:
                 self._wake.wait_for(lambda: self._closed, RETRY_S)
-            self._wake.wait_for(self._has_work)
+            while not self._has_work():
+                has_uses = bool(self._times)
+                if not self._wake.wait(USES_WITHIN_S if has_uses else None) and has_uses:
+                    break
             self._wake.wait_for(lambda: self._closed, GATHER_S)
             return not self._closed
 
     def _has_work(self) -> bool:
-        return bool(self._closed or self._pending or self._freed) or len(self._touched) >= MAX_TOUCHED
+        return bool(self._closed or self._pending or self._freed) or len(self._times) >= MAX_TOUCHED
 
     def _finish(self) -> None:
         try:

@@ -141,16 +141,16 @@ def attempt_rows(result: Result) -> list[Row]:
     named = (get("user"), get("endpoint"), get("task"), get("tenant"), get("session"), get("workflow"))
     rest = None if _TAG_COLUMNS.issuperset(tags) else _other_tags(tags)
     rows = []
-    missed = result.decision.missed
+    of_call = _of_call(result)
     for n, a in enumerate(result.attempts, 1):
         u = a.usage
         # A clock that says NaN or the far future must not cost the row.
         started = a.started_at if -1e12 < a.started_at < 1e12 else 0.0
         media_in = media_out = 0
         extra = None
-        if u.calls or u.media or u.geo or u.gpu_ms or a.prefix is not None or missed:
-            media_in, media_out, extra = _rare(a, missed)
-            missed = ""
+        if u.calls or u.media or u.geo or u.gpu_ms or a.prefix is not None or of_call:
+            media_in, media_out, extra = _rare(a, of_call)
+            of_call = {}
         rows.append(
             (
                 call_id, n, int(started * 1e6), a.latency_ms,
@@ -164,20 +164,30 @@ def attempt_rows(result: Result) -> list[Row]:
     return rows
 
 
+def _of_call(result: Result) -> dict[str, Any]:
+    """Collect what is said of the whole call, once, on its first row."""
+    decision = result.decision
+    if not (decision.missed or decision.certificate):
+        return {}
+    return {
+        "missed": decision.missed, "certificate": decision.certificate,
+        # Whether, and not how: that is the policy's, and the same for all its calls.
+        "outside": bool(decision.outside),
+    }  # fmt: skip
+
+
 def _other_tags(tags: Tags) -> str:
     return _json({clean(name): clean(tags[name]) for name in sorted(tags.keys() - _TAG_COLUMNS)})
 
 
-def _rare(attempt: Attempt, missed: str) -> tuple[int, int, str]:
-    """Return media input tokens, media output tokens, and JSON of all that has no column of its own; `missed` is on a
-    call's first row only.
-    """
+def _rare(attempt: Attempt, of_call: Mapping[str, Any]) -> tuple[int, int, str]:
+    """Return media input tokens, media output tokens, and JSON of all that has no column of its own."""
     u = attempt.usage
     media_out = sum(qty for kind, qty in u.media if kind.endswith("_output"))
     media_in = sum(qty for _, qty in u.media) - media_out
     rest = {
         "calls": dict(u.calls), "media": dict(u.media), "geo": u.geo, "gpu_ms": u.gpu_ms,
-        "prefix": None if attempt.prefix is None else asdict(attempt.prefix), "missed": missed,
+        "prefix": None if attempt.prefix is None else asdict(attempt.prefix), **of_call,
     }  # fmt: skip
     return media_in, media_out, _json({name: value for name, value in rest.items() if value})
 

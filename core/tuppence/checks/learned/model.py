@@ -1,0 +1,116 @@
+"""A learned check as plain numbers: what was learned from labelled answers, in a file that a person can read.
+
+Nothing is learned here (`evidence.learning` does that) and nothing is decided (`check` does).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tuppence.checks.learned.traits import Traits
+from tuppence.errors import ConfigError
+
+FORMAT = "tuppence-check/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """A weighted sum of traits; a trait that is not there counts 0."""
+
+    intercept: float
+    weights: Traits
+
+    def __call__(self, traits: Traits) -> float:
+        """Return the sum."""
+        known = traits.get
+        return self.intercept + sum(weight * known(name, 0.0) for name, weight in self.weights.items())
+
+    def probability(self, traits: Traits) -> float:
+        """Return the logistic function of the sum, in [0, 1]."""
+        return 1.0 / (1.0 + math.exp(-max(-50.0, min(50.0, self(traits)))))
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What can be said once one tier has answered, and perhaps another before it or beside it."""
+
+    tier: str
+    """Whose answer is judged."""
+    other: str | None
+    """Whose answer it is compared with; None where there is none yet."""
+    right: Weighing
+    """Log odds that this answer is right."""
+    strongest_right: Weighing
+    """Log odds that the strongest tier's answer would be."""
+    onward_usd: Weighing
+    """Natural logarithm of what the next tier's answer would cost, in dollars."""
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedModel:
+    """The stages of one ladder."""
+
+    tiers: tuple[str, ...]
+    """The ladder it was learned on, cheapest first."""
+    helper: str | None
+    """A tier that is asked for its opinion only."""
+    unit_usd: float
+    """What the strongest tier's answer costs on average: expected losses are counted per so much saved."""
+    stages: tuple[Stage, ...]
+    labels: int
+    """Questions it was learned from."""
+
+    def stage(self, tier: str, other: str | None) -> Stage | None:
+        """Find what is known of a tier's answer beside another's, or without one."""
+        return next((stage for stage in self.stages if (stage.tier, stage.other) == (tier, other)), None)
+
+    @property
+    def version(self) -> str:
+        """A hash of all its numbers."""
+        body = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(body.encode(), digest_size=6).hexdigest()
+
+    def save(self, path: str | Path) -> None:
+        """Write it as JSON."""
+        body = {"format": FORMAT, "version": self.version, **asdict(self)}
+        Path(path).write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def read_model(path: str | Path) -> LearnedModel:
+    """Read a learned check; raises `ConfigError` where there is none that can be read."""
+    try:
+        body = json.loads(Path(path).read_text("utf-8"))
+        if body["format"] != FORMAT:
+            raise ValueError(f"its format is {body['format']!r}, not {FORMAT!r}")
+        model = _model(body)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path} holds no learned check ({type(error).__name__}: {error}): train one with `tuppence calibrate`"
+        ) from error
+    if model.version != body["version"]:
+        raise ConfigError(
+            f"{path} was changed after it was written (version {body['version']}, its numbers give {model.version}): "
+            "a certificate would not hold for it; train it again"
+        )
+    return model
+
+
+def _model(body: Mapping[str, Any]) -> LearnedModel:
+    stages = tuple(
+        Stage(
+            stage["tier"],
+            stage["other"],
+            *(
+                Weighing(float(stage[part]["intercept"]), {k: float(v) for k, v in stage[part]["weights"].items()})
+                for part in ("right", "strongest_right", "onward_usd")
+            ),
+        )
+        for stage in body["stages"]
+    )
+    return LearnedModel(tuple(body["tiers"]), body["helper"], float(body["unit_usd"]), stages, int(body["labels"]))
