@@ -16,8 +16,10 @@ from tuppence.prices import CacheMoney, PicoUSD, usd
 from tuppence.request import Reply, Tags
 from tuppence.usage import Usage
 
-Cause = Literal["draft", "retry", "validation_retry", "escalation", "fallback", "agreement", "judge", "hit", "observed"]
-"""Why an attempt was made. `observed` is a model that tuppence only watched."""
+Cause = Literal[
+    "draft", "retry", "validation_retry", "escalation", "fallback", "agreement", "judge", "condense", "hit", "observed"
+]
+"""Why an attempt was made. `condense` shortens a text to be sent; `observed` is a model that tuppence only watched."""
 Outcome = Literal["accepted", "rejected", "failed", "abandoned", "declined", "consulted", "hit", "observed"]
 CostStatus = Literal["exact", "estimated", "unpriced"]
 
@@ -59,6 +61,10 @@ class Decision:
     mode: str
     route: str = ""
     cache: str = ""
+    shape: str = ""
+    """What was left out of the prompt and why, or why nothing was; nothing of the prompt itself."""
+    pruned_tokens: int = 0
+    """Input tokens of one ask that were left out, as the shapers count them."""
     check: str = ""
     would: str = ""
     """Observe mode: what would have been done."""
@@ -118,6 +124,8 @@ class Result:
         }  # fmt: skip
         if self.unpriced:
             told["unpriced"] = True
+        if decision.shape:
+            told["shape"] = decision.shape
         if decision.check:
             told["check"] = decision.check
         if decision.prefix:

@@ -6,7 +6,8 @@ no draft that a check rejected is ever handed on as an answer.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeVar
 from zlib import crc32
 
 from tuppence.attempts import Attempt, Cause, Verdict
@@ -17,8 +18,10 @@ from tuppence.errors import CallFailed, RequestError, ScopeError, SpendLimitReac
 from tuppence.estimates import affordable
 from tuppence.marking import marking
 from tuppence.policy import Mode, Policy
-from tuppence.request import Reply, Request
+from tuppence.request import Edits, Reply, Request, ToolsEdit
 from tuppence.tiers import Tier
+
+R = TypeVar("R")
 
 
 def guarded(request: Request, policy: Policy, ladder: tuple[Tier, ...]) -> tuple[Tier, ...]:
@@ -34,16 +37,22 @@ class Climb:
     """One logical call on its way up the ladder."""
 
     __slots__ = (
-        "asks", "best", "books", "drafts", "error", "mode", "planner", "policy", "reply", "request", "threshold"
+        "again", "asks", "best", "books", "drafts", "error", "mode", "planner", "policy", "reply", "request",
+        "threshold", "tools",
     )  # fmt: skip
 
     def __init__(self, request: Request, policy: Policy, books: Books, mode: Mode, asks: int) -> None:
         self.request = request
+        """As it is sent."""
+        self.tools: ToolsEdit | None = None
+        """Writes the caller's tools shorter."""
         self.policy = policy
         self.books = books
         self.mode = mode
         self.planner: PrefixPlanner | None = policy.prefix if mode == "optimise" else None
         self.threshold = policy.threshold
+        self.again = asks > 0
+        """A framework has tried this call before."""
         self.asks = asks
         """Provider calls of this logical call so far, a framework's own tries included."""
         self.reply: Reply | None = None
@@ -59,7 +68,7 @@ class Climb:
         able = self._able(ladder)
         if self.planner is not None and len(able) > 1:
             able = self._worth_asking(able, self.planner)
-        cause: Cause = "retry" if self.asks else "draft"
+        cause: Cause = "retry" if self.again else "draft"
         for position, tier in enumerate(able, start=1):
             if not self._can_afford(tier):
                 return
@@ -163,7 +172,7 @@ class Climb:
 
     def _ask(self, tier: Tier, cause: Cause, request: Request, gate: Gate) -> Plan[Reply | Failed | Declined]:
         """Ask one tier, with retries; every provider call becomes an attempt."""
-        edits = tier.edits(request)
+        edits = self._edits(tier, request)
         # Only what the caller asks is planned: a judge's question shares no beginning with it.
         planner = self.planner if request is self.request else None
         marked = None if planner is None else marking(tier, planner, self.books)
@@ -196,6 +205,11 @@ class Climb:
             retries += 1
             cause = "retry"
 
+    def _edits(self, tier: Tier, request: Request) -> Edits:
+        """Say what this tier is sent otherwise than the others; the caller's tools are written shorter for all."""
+        edits = tier.edits(request)
+        return edits if self.tools is None or request is not self.request else replace(edits, tools=self.tools)
+
     # -- its answer
 
     def _check(self, reply: Reply) -> Verdict | Plan[Verdict]:
@@ -207,20 +221,25 @@ class Climb:
             return self._broken_check(error)
 
     def consult(self, opinion: Plan[Verdict]) -> Plan[Verdict]:
-        """Run a check's own plan; the tiers that it asks get the same guards, retries and accounting."""
+        """Run a check's own plan; what breaks in it scores 0."""
+        try:
+            return (yield from self.conduct(opinion))
+        except Exception as error:
+            return self._broken_check(error)
+
+    def conduct(self, plan: Plan[R]) -> Plan[R]:
+        """Run a check's or a shaper's own plan; the tiers that it asks get the same guards, retries and accounting."""
         outcome: Any = None
         while True:
             try:
-                step = self._step(opinion.send(outcome))
+                effect = plan.send(outcome)
             except StopIteration as done:
-                verdict: Verdict = done.value
-                return verdict
-            except Exception as error:
-                return self._broken_check(error)
-            outcome = yield from step
+                result: R = done.value
+                return result
+            outcome = yield from self._step(effect)
 
     def _step(self, effect: Effect[Any]) -> Plan[Any]:
-        """Plan what a check asks for; raise `RequestError` where it names no tier, or asks past the policy."""
+        """Plan what such a plan asks for; raise `RequestError` where it names no tier, or asks past the policy."""
         if isinstance(effect, Consult):
             return self._opinion(self.policy.tier(effect.tier), effect)
         if isinstance(effect, Ask):
@@ -232,7 +251,7 @@ class Climb:
         return iter(effect)
 
     def _opinion(self, tier: Tier, effect: Consult) -> Plan[Reply | Failed | Declined]:
-        """Ask a tier on behalf of the check, if the guards let it see the request."""
+        """Ask a tier on behalf of a check or shaper, if the guards let it see the request."""
         if not self._may_see(tier):
             return Declined()
         outcome = yield from self._ask(tier, effect.cause, effect.request, held)

@@ -29,13 +29,14 @@ from tuppence.effects import (
     Peek,
     Plan,
     Remember,
+    Reshape,
     Settle,
 )
 from tuppence.failures import is_control_flow
 from tuppence.ports import Chunk, Port
 from tuppence.request import Reply
 
-_OPTIONAL = (Lookup, Peek, Embed, Nearest, Open, Call, Remember, Keep, Audit, Settle)
+_OPTIONAL = (Lookup, Peek, Embed, Nearest, Open, Call, Reshape, Remember, Keep, Audit, Settle)
 _CLOSING = (Remember, Keep, Audit, Settle)
 
 

@@ -15,6 +15,7 @@ from tuppence.effects import Abandoned, Broken, Choice, Deliver, Plan, Record, S
 from tuppence.policy import Policy, effective_mode
 from tuppence.recall import recalling
 from tuppence.request import Reply, Request
+from tuppence.shaping import shaping
 from tuppence.tiers import Tier
 
 
@@ -26,6 +27,7 @@ def plan(request: Request, policy: Policy) -> Plan[Result]:
         recall = call.recall
         known = None if recall is None else (yield from recall.exact())
         if known is None:
+            yield from shaping(call.climb, policy, call.books, call.mode, ladder)
             ladder = call.route(ladder)
             known = None if recall is None else (yield from recall.alike(call.climb))
         if known is None:
@@ -98,7 +100,7 @@ class _Call:
         if self.policy.route is None or self.mode == "off":
             return Choice(ladder, "cheapest first")
         try:
-            return self.policy.route(self.request, ladder) or Choice(ladder, "cheapest first: no route applies")
+            return self.policy.route(self.climb.request, ladder) or Choice(ladder, "cheapest first: no route applies")
         except Exception as error:
             go_round(self.books, "route", error)
             return None
@@ -133,7 +135,7 @@ class _Call:
         if learn is None:
             return
         try:
-            learn(self.request, self.result)
+            learn(self.climb.request, self.result)
         except Exception as error:
             self.books.fault("route", error)
 

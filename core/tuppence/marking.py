@@ -11,7 +11,7 @@ from dataclasses import replace
 from tuppence.books import Books, go_round
 from tuppence.cache.prefix import Planned, PrefixPlanner
 from tuppence.effects import Failed
-from tuppence.request import Edits, Reply
+from tuppence.request import Edits, Reply, ToolsEdit
 from tuppence.tiers import Tier
 
 
@@ -33,6 +33,10 @@ def marking(tier: Tier, planner: PrefixPlanner, books: Books) -> Marking | None:
     return Marking(tier, planner, books, planned)
 
 
+def _in_turn(order: ToolsEdit, shorten: ToolsEdit | None) -> ToolsEdit:
+    return order if shorten is None else lambda tools: shorten(order(tools))
+
+
 class Marking:
     """The plan of one ask, retries included."""
 
@@ -50,7 +54,7 @@ class Marking:
         """Return the tier's edits with the plan's, and with the planner's order of tools, which no provider refuses."""
         plan = self._planned.plan
         if self._books.request.tools:
-            edits = replace(edits, tools=self._planner.order)
+            edits = replace(edits, tools=_in_turn(self._planner.order, edits.tools))
         if self._blamed or not plan.edits:
             return edits
         return replace(edits, params={**edits.params, **plan.params}, marks=plan.marks)

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, cast
 from tuppence.cache import ExactCache
 from tuppence.cache.prefix import PrefixPlanner
 from tuppence.checks import And, default_check
-from tuppence.effects import Check, Failed, Recorder, Route
+from tuppence.effects import Check, Failed, Recorder, Route, Shaper
 from tuppence.errors import ConfigError, RequestError
 from tuppence.logical import RecentCalls
 from tuppence.prices import PicoUSD
@@ -103,6 +103,8 @@ class Policy:
     route: Route | None = None
     guards: tuple[Route, ...] = ()
     """Routes that may only take tiers away and whose failure stops the call (private data, tenants)."""
+    shape: tuple[Shaper, ...] = ()
+    """Each shortens what the one before it left of the request; they run after the exact cache has been asked."""
     check: Check | None = field(default_factory=default_check)
     threshold: float = 0.5
     """Score from which a checked reply is accepted."""
@@ -167,7 +169,9 @@ def _described(policy: Policy) -> str:
     tiers, judges = (
         [(t.name, t.provider, t.model, t.additions) for t in asked] for asked in (policy.tiers, policy.judges)
     )
-    return _ADDRESS.sub("", repr((policy.surface, tiers, judges, policy.check, policy.threshold)))
+    described = (policy.surface, tiers, judges, policy.check, policy.threshold)
+    # What shapes a prompt decides its answer; without any, keys are those of before there were shapers.
+    return _ADDRESS.sub("", repr((*described, policy.shape) if policy.shape else described))
 
 
 def _bound(check: Check | None, policy: Policy) -> Check | None:
@@ -229,15 +233,15 @@ def _validate_names(policy: Policy) -> None:
         raise ConfigError(
             f"the route names {sorted(unknown)}, but {_those_there_are(policy)}: correct the name, or add the tier"
         )
-    unknown = _tiers_named(*policy.guards, policy.check, policy.cache) - known
+    unknown = _tiers_named(*policy.guards, *policy.shape, policy.check, policy.cache) - known
     if unknown:
         raise ConfigError(
-            f"a cache, guard or check names {sorted(unknown)}, but {_those_there_are(policy)}: correct the name, or "
-            "add the model to judges"
+            f"a cache, guard, shaper or check names {sorted(unknown)}, but {_those_there_are(policy)}: correct the "
+            "name, or add the model to judges"
         )
 
 
-def _tiers_named(*parts: Route | Check | ExactCache | None) -> frozenset[str]:
+def _tiers_named(*parts: Route | Check | Shaper | ExactCache | None) -> frozenset[str]:
     return frozenset().union(*(getattr(part, "names", frozenset()) for part in parts))
 
 

@@ -32,13 +32,14 @@ from tuppence.effects import (
     Peek,
     Record,
     Remember,
+    Reshape,
     Settle,
     Sleep,
 )
 from tuppence.errors import RequestError
 from tuppence.failures import failed, is_control_flow
 from tuppence.pacing import bounded, paced, pumped
-from tuppence.request import Reply
+from tuppence.request import Edits, Reply, Request
 from tuppence.spend import Ledger
 
 _clock = time.perf_counter
@@ -62,6 +63,10 @@ class Models(Protocol):
         ...
 
     def astream(self, ask: Ask, /) -> AsyncIterator[Chunk | Reply]: ...
+    def reshape(self, request: Request, edits: Edits, /) -> Request:
+        """Make edits on the caller's own request, and take what comes out for it from now on."""
+        ...
+
     def replay(self, reply: Reply, /) -> Iterable[Any]:
         """Make native chunks of a reply that was not streamed (a cached or a function tier's)."""
         ...
@@ -145,6 +150,8 @@ class Port:
             effect.recorder.record(effect)
         elif type(effect) is Remember:
             self._remember(effect)
+        elif type(effect) is Reshape:
+            return self.models.reshape(effect.request, effect.edits)
         elif type(effect) is Open:
             return self._known(self._semantic().open(effect.entry, self.models.thaw))
         elif type(effect) is Keep:

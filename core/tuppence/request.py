@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from tuppence.errors import RequestError
@@ -176,6 +176,10 @@ class Mark:
     """As the provider spells it, for example `5m`."""
 
 
+ToolsEdit = Callable[[Sequence[Any]], list[Any]]
+"""Takes the tools in the form in which a provider is sent them, and returns them as they shall be sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Edits:
     """What to change in the native messages and parameters; indices are those of `Request.messages`."""
@@ -183,11 +187,28 @@ class Edits:
     messages: tuple[Insert | Replace | Drop, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     marks: tuple[Mark, ...] = ()
-    tools: Callable[[Sequence[Any]], list[Any]] | None = None
-    """Puts the tools, in the form in which they are sent, in the order in which they are sent; None leaves theirs."""
+    tools: ToolsEdit | None = None
+    """Puts the tools in order, or writes them shorter; None leaves them as they are."""
 
     def __bool__(self) -> bool:
         return bool(self.messages or self.params or self.marks or self.tools)
 
 
 NO_EDITS = Edits()
+
+
+def edited(messages: Sequence[Message], edits: Edits) -> tuple[Message, ...]:
+    """Make edits on neutral messages; indices are those of `messages`."""
+    inserts: dict[int, list[Message]] = {}
+    kept: list[Message | None] = list(messages)
+    for edit in edits.messages:
+        if isinstance(edit, Insert):
+            inserts.setdefault(edit.index, []).append(Message(edit.role, edit.text))
+        else:
+            kept[edit.index] = None if isinstance(edit, Drop) else replace(messages[edit.index], text=edit.text)
+    made: list[Message] = []
+    for index, message in enumerate(kept):
+        made += inserts.get(index, ())
+        if message is not None:
+            made.append(message)
+    return (*made, *inserts.get(len(kept), ()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,7 +19,7 @@ from langchain_core.runnables import RunnableConfig
 
 from langchain_tuppence import replies
 from langchain_tuppence.handles import Handle
-from langchain_tuppence.messages import as_chunk, edited, merged, native, text_of
+from langchain_tuppence.messages import as_chunk, edited, merged, native, neutral, text_of
 from langchain_tuppence.prefix_marks import marked
 from langchain_tuppence.replies import reply_of
 from langchain_tuppence.structured import StructuredAnswer
@@ -180,6 +181,12 @@ class NativeModels:
         if self._secret(ask) and getattr(handle.model, "streaming", False):
             return {**kwargs, "stream": False}
         return kwargs
+
+    def reshape(self, request: Request, edits: Edits) -> Request:
+        """Make edits on the caller's own messages, which are asked so from now on."""
+        messages = _messages(request.native, edits)
+        self.request = replace(request, messages=tuple([neutral(m) for m in messages]), native=messages)
+        return self.request
 
     # -- answers without a model
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import aclosing, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from llama_index.core.base.llms.types import (
@@ -30,7 +30,7 @@ from llama_index_tuppence.dialects import (
     usage_in,
     usage_of,
 )
-from llama_index_tuppence.messages import edited, native, tool_calls_of
+from llama_index_tuppence.messages import edited, native, neutral, tool_calls_of
 from llama_index_tuppence.open_streams import Change, OpenStreams
 from llama_index_tuppence.prefix_marks import marked
 from llama_index_tuppence.stamp import STAMP
@@ -39,7 +39,7 @@ from tuppence.cache import freeze_reply, thaw_reply
 from tuppence.effects import Ask
 from tuppence.errors import CacheError, RequestError
 from tuppence.ports import Chunk
-from tuppence.request import Finish, Reply
+from tuppence.request import Edits, Finish, Reply, Request
 
 Surface = Literal["chat", "complete"]
 Native = ChatResponse | CompletionResponse
@@ -59,6 +59,8 @@ class Conversation:
     prompt: str = ""
     """The text that `complete` was called with."""
     formatted: bool = False
+    reshaped: bool = field(default=False, init=False)
+    """The messages are no longer the prompt that `complete` was called with."""
     _streams: OpenStreams = field(default_factory=OpenStreams, init=False, repr=False)
     """Those of the latest ask."""
 
@@ -116,6 +118,12 @@ class Conversation:
         """Break off a stream that its reader has left to the thread that waits for it: a tier's `timeout_s` has one."""
         self._streams.cut()
 
+    def reshape(self, request: Request, edits: Edits) -> Request:
+        """Make edits on the caller's own messages, which are asked so from now on: by `chat`, for a prompt too."""
+        self.messages = edited(self.messages, edits)
+        self.reshaped = True
+        return replace(request, messages=tuple([neutral(m) for m in self.messages]), native=self.messages)
+
     def replay(self, reply: Reply) -> Iterable[Any]:
         return (reply.native.model_copy(update={"delta": reply.text}),)
 
@@ -156,7 +164,7 @@ class Conversation:
             written = history_for(llm, [native(m) for m in ask.request.messages])
             return llm, _Arguments((written,), {**ask.request.params, **ask.edits.params})
         kwargs = {**self.kwargs, **ask.edits.params}
-        if self.surface == "complete" and not ask.edits.messages:
+        if self.surface == "complete" and not (ask.edits.messages or self.reshaped):
             return llm, _Arguments((self.prompt,), {"formatted": self.formatted, **kwargs}, plain=True)
         messages, change = marked(llm, self.messages, ask.edits)
         history = history_for(llm, edited(messages, ask.edits))

@@ -14,7 +14,7 @@ from tuppence.answers.measured import Inside, RunSpend
 from tuppence.cache import freeze_reply, thaw_reply
 from tuppence.effects import Ask
 from tuppence.ports import Chunk
-from tuppence.request import Reply, Request
+from tuppence.request import Edits, Reply, Request
 
 log = logging.getLogger("tuppence.answers")
 
@@ -121,6 +121,10 @@ class Runs:
         finally:
             await inside.arun(source.aclose)
         yield self._joined(pieces, inside.spent)
+
+    def reshape(self, request: Request, edits: Edits) -> Request:
+        """A chain's own models shape what they send."""
+        raise NotImplementedError(f"{request}, {edits}")
 
     def replay(self, reply: Reply) -> Iterable[Any]:
         return self._form.pieces(reply.native)

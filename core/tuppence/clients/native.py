@@ -6,7 +6,7 @@ What the caller sent goes to each tier as it was sent, with the tier's model in 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tuppence.cache import freeze_reply, thaw_reply
@@ -18,7 +18,7 @@ from tuppence.clients.sdk import Family, built, chunk_type, dumped, family_of, i
 from tuppence.effects import Ask
 from tuppence.errors import RequestError
 from tuppence.ports import Chunk
-from tuppence.request import Reply
+from tuppence.request import Edits, Reply, Request
 
 # The API by which a client is asked for something that tuppence wrote itself.
 _OWN_WORDS: Mapping[Family, Dialect] = {"openai": ChatCompletions(), "anthropic": Messages()}
@@ -133,6 +133,12 @@ class NativeModels:
             posting.path, cast_to=posting.cast_to, body=body, options=options, stream=streaming,
             stream_cls=posting.stream_cls,
         )  # fmt: skip
+
+    def reshape(self, request: Request, edits: Edits) -> Request:
+        """Make edits on the caller's own request, which is asked so from now on."""
+        posting = self._posting
+        posting.body = posting.dialect.edited(posting.body, edits)
+        return replace(request, messages=posting.dialect.parts(posting.body).messages, native=posting.body)
 
     # -- answers without a model
 

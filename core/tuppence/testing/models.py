@@ -11,7 +11,7 @@ from typing import Any
 from tuppence.cache import freeze_reply, thaw_reply
 from tuppence.effects import Ask
 from tuppence.ports import Chunk
-from tuppence.request import Reply
+from tuppence.request import Edits, Reply, Request, edited
 from tuppence.usage import Usage
 
 Line = str | Reply | BaseException | Callable[[Ask], "str | Reply"]
@@ -48,6 +48,9 @@ class ScriptedModels:
     async def astream(self, ask: Ask) -> AsyncIterator[Chunk | Reply]:
         for item in self.stream(ask):
             yield item
+
+    def reshape(self, request: Request, edits: Edits) -> Request:
+        return replace(request, messages=edited(request.messages, edits))
 
     def replay(self, reply: Reply) -> list[str]:
         return [word + " " for word in reply.text.split()]

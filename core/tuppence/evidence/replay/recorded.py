@@ -145,12 +145,13 @@ def replayable(policy: Policy) -> Policy:
     """Return the policy with recorded costs for prices and nothing shared with the one that runs.
 
     Health, recognised retries and the state of routes are its own. The cache is off and prompts are not planned, for
-    neither is in the recording, and nothing is recorded again. The mode, guards, check and limits are the policy's.
+    neither is in the recording, and nothing is recorded again. Prompts are not shaped: the recorded answers are to the
+    prompts that were sent. The mode, guards, check and limits are the policy's.
     """
     tiers, judges = (tuple(map(_recorded, asked)) for asked in (policy.tiers, policy.judges))
     return policy.override(
         tiers=tiers, judges=judges, route=None if policy.route is None else apart(policy.route),
-        guards=tuple(map(apart, policy.guards)), cache=None, prefix=None, record=None, recent=_NoRetries(),
+        guards=tuple(map(apart, policy.guards)), shape=(), cache=None, prefix=None, record=None, recent=_NoRetries(),
     )  # fmt: skip
 
 
