@@ -1,8 +1,7 @@
 """`ChatTuppence`: the chat model that asks the cheapest tier whose answer is good enough.
 
 A facade, not a wrapper: it opens one chain run and asks the user's own models as LLM runs under it, so every handler
-sees each provider call exactly once. What happens in which order is `tuppence.flow`'s alone; nothing here decides
-anything.
+sees each provider call exactly once. Nothing here decides anything: the order of steps is `tuppence.flow`'s alone.
 """
 
 from __future__ import annotations
@@ -35,8 +34,7 @@ from tuppence.spend import Ledger
 
 _FACADE = "tuppence"
 DEFAULT_CHECK = default_check()
-# langchain-core before 1.1 has no model profiles.
-_NO_PROFILES = object()
+_NO_PROFILES = object()  # langchain-core before 1.1 has none
 
 
 class ChatTuppence(Entries):
@@ -55,6 +53,8 @@ class ChatTuppence(Entries):
     """Models that only checks ask, given like tiers: `judges=[tier(model, name="judge")], check=judged_by("judge")`."""
     route: Any = Field(default=None, exclude=True, repr=False)
     guards: Sequence[Any] = Field(default=(), exclude=True, repr=False)
+    shape: Sequence[Any] = Field(default=(), exclude=True, repr=False)
+    """Shorten what is sent, one after the other: `shape=[HistoryShaper(...)]`. See `tuppence.prune`."""
     check: Any = Field(default=DEFAULT_CHECK, exclude=True, repr=False)
     """Is a draft good enough? None accepts the first answer."""
     threshold: float = 0.5

@@ -50,7 +50,7 @@ def parts_of(llm: ChatTuppence) -> Parts:
     digest = "-".join(handle.digest() for handle in handles.values())
     limit = None if llm.max_usd_per_call is None else amount(llm.max_usd_per_call)
     policy = Policy(
-        tiers=tiers, judges=judges, route=llm.route, guards=tuple(llm.guards), check=llm.check,
+        tiers=tiers, judges=judges, route=llm.route, guards=tuple(llm.guards), shape=tuple(llm.shape), check=llm.check,
         threshold=llm.threshold, cache=open_cache(llm.cache), prefix=open_planner(llm.prompt_cache),
         record=open_recorder(llm.record), retries=llm.retries, max_usd_per_call=limit, on_exhausted=llm.on_exhausted,
         mode=llm.mode, surface="langchain",

@@ -48,7 +48,7 @@ from tuppence.assembly import (
     open_recorder,
 )
 from tuppence.checks import default_check
-from tuppence.effects import Check, Route
+from tuppence.effects import Check, Route, Shaper
 from tuppence.errors import ConfigError
 from tuppence.policy import Mode, OnExhausted, Policy, Retries
 from tuppence.request import Request
@@ -85,6 +85,7 @@ class TuppenceLLM(FunctionCallingLLM):
         judges: Tiers = (),
         route: Route | None = None,
         guards: Sequence[Route] = (),
+        shape: Sequence[Shaper] = (),
         check: Check | Literal["default"] | None = "default",
         threshold: float = 0.5,
         cache: CacheOption = None,
@@ -114,7 +115,7 @@ class TuppenceLLM(FunctionCallingLLM):
         self._metadata = joint_metadata(made)
         digest = settings_digest(owned)
         self._policy = Policy(
-            tiers=made, judges=consulted, route=route, guards=tuple(guards),
+            tiers=made, judges=consulted, route=route, guards=tuple(guards), shape=tuple(shape),
             check=default_check() if check == "default" else check, threshold=threshold, cache=open_cache(cache),
             retries=retries_of(retries), max_usd_per_call=usd_limit(max_usd_per_call), on_exhausted=on_exhausted,
             mode=mode, prefix=open_planner(prompt_cache), record=open_recorder(record), surface="llama_index",

@@ -24,7 +24,7 @@ from tuppence.checks import default_check
 from tuppence.clients.desk import AUTO, Desk, Setup
 from tuppence.clients.sdk import is_async, twin_of
 from tuppence.clients.tiers import Prices, Tiers, addresses_digest, bench, ladder, price_book, unwrapped
-from tuppence.effects import Check, Route
+from tuppence.effects import Check, Route, Shaper
 from tuppence.errors import ConfigError
 from tuppence.policy import Mode, OnExhausted, Policy, Retries
 from tuppence.tiers import Tier
@@ -40,7 +40,8 @@ _NO_TIERS = (Tier("none"),)
 
 def wrap(
     client: C, *, tiers: Tiers | None = None, judges: Tiers = (), route: Route | None = None,
-    guards: Sequence[Route] = (), check: Check | None = _DEFAULT_CHECK, threshold: float = 0.5,
+    guards: Sequence[Route] = (), shape: Sequence[Shaper] = (), check: Check | None = _DEFAULT_CHECK,
+    threshold: float = 0.5,
     cache: CacheOption = None, ledger: LedgerOption = True, retries: Retries | int | None = None,
     max_usd_per_call: Decimal | str | float | None = None, on_exhausted: OnExhausted = "best_draft",
     mode: Mode = "optimise", version: str = "", prices: Prices = None, prompt_cache: PrefixOption = None,
@@ -63,8 +64,8 @@ def wrap(
     made = _NO_TIERS if tiers is None else ladder(tiers, client, book)
     consulted = bench(judges, client, book, beside=made)
     policy = Policy(
-        tiers=made, judges=consulted, route=route, guards=tuple(guards), check=check, threshold=threshold,
-        cache=open_cache(cache), prefix=open_planner(prompt_cache), record=open_recorder(record),
+        tiers=made, judges=consulted, route=route, guards=tuple(guards), shape=tuple(shape), check=check,
+        threshold=threshold, cache=open_cache(cache), prefix=open_planner(prompt_cache), record=open_recorder(record),
         retries=_retries(retries), max_usd_per_call=_amount(max_usd_per_call), on_exhausted=on_exhausted,
         mode=mode, surface="sdk", version="/".join(filter(None, (version, addresses_digest((*made, *consulted))))),
     )  # fmt: skip
