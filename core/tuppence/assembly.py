@@ -4,6 +4,7 @@ means the same everywhere.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -26,16 +27,21 @@ from tuppence.cache.stores.opening import MEMORY, Place, exact_store, is_address
 from tuppence.cache.stores.redis_audits import RedisAudits
 from tuppence.effects import Record, Recorder
 from tuppence.embed.minilm import MiniLM
-from tuppence.errors import ConfigError
+from tuppence.errors import ConfigError, LedgerError
+from tuppence.prune.output import OutputLimits
 from tuppence.recording import Recorder as FileRecorder
 from tuppence.spend import Ledger, SqliteLedger, default_path
+from tuppence.spend.output_lengths import past_outputs
 
 CacheOption = ExactCache | str | Path | bool | None
 LedgerOption = Ledger | str | Path | bool | None
+LimitsOption = OutputLimits | bool | None
 PrefixOption = PrefixPlanner | bool | None
 RecordOption = Recorder | str | Path | Literal[False] | Sequence[Recorder | str | Path] | None
 
 SEMANTIC = "semantic"
+
+log = logging.getLogger("tuppence")
 
 _ledgers: dict[Path, SqliteLedger] = {}
 _recorders: dict[Path, FileRecorder] = {}
@@ -90,6 +96,25 @@ def open_planner(option: PrefixOption) -> PrefixPlanner | None:
     if isinstance(option, PrefixPlanner):
         return option
     raise ConfigError(f"prompt_cache is {option!r}: give True, a PrefixPlanner that models share, or None")
+
+
+def open_limits(option: LimitsOption, ledger: Ledger | None) -> OutputLimits | None:
+    """Open limits on the length of answers: True learns them from the ledger's calls and goes on as calls are made,
+    False or None sets none. A ledger that cannot be read teaches nothing.
+    """
+    if option is None or option is False:
+        return None
+    if isinstance(option, OutputLimits):
+        return option
+    if option is not True:
+        raise ConfigError(f"limits is {option!r}: give True, an OutputLimits that models share, or None")
+    if not isinstance(ledger, SqliteLedger):
+        return OutputLimits()
+    try:
+        return OutputLimits(past_outputs(ledger.path))
+    except LedgerError as error:
+        log.warning("limits are learned from new calls only: %s", error)
+        return OutputLimits()
 
 
 def open_ledger(option: LedgerOption) -> Ledger | None:

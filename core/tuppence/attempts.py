@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tuppence.prices import CacheMoney, PicoUSD, usd
-from tuppence.request import Reply, Tags
+from tuppence.request import Finish, Reply, Tags
 from tuppence.usage import Usage
 
 Cause = Literal[
@@ -50,6 +50,8 @@ class Attempt:
     """What the baseline tier alone would have cost; on the attempt that answered, None elsewhere."""
     would_pico: PicoUSD | None = None
     """Observe mode, on the attempt that answered: an estimate of what the first choice would have cost."""
+    finish: Finish | None = None
+    """Why the model stopped, where the provider said; None also where there was no answer."""
     prefix: CacheMoney | None = None
     """What the provider's prefix cache did to the price; None where it did nothing, or where that is not known."""
 

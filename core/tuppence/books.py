@@ -52,6 +52,7 @@ class Books:
         # On the reply too: a later hit spares this compute.
         reply.usage = usage = timed(tier.rate, usage, reply.latency_ms)
         self._bill(tier, cause, "abandoned", usage, status, reply.latency_ms, reply.model)
+        self.last.finish = reply.finish
         self._keep(reply)
 
     def failed(self, tier: Tier, cause: Cause, failure: Failed, request: Request) -> None:

@@ -8,9 +8,10 @@ break stop the call.
 
 from __future__ import annotations
 
+from tuppence.asking import guarded
 from tuppence.attempts import Decision, Result
 from tuppence.books import Books, go_round
-from tuppence.climb import Climb, guarded
+from tuppence.climb import Climb
 from tuppence.effects import Abandoned, Broken, Choice, Deliver, Plan, Record, Settle
 from tuppence.policy import Policy, effective_mode
 from tuppence.recall import recalling
@@ -27,7 +28,7 @@ def plan(request: Request, policy: Policy) -> Plan[Result]:
         recall = call.recall
         known = None if recall is None else (yield from recall.exact())
         if known is None:
-            yield from shaping(call.climb, policy, call.books, call.mode, ladder)
+            yield from shaping(call.climb.asking, ladder)
             ladder = call.route(ladder)
             known = None if recall is None else (yield from recall.alike(call.climb))
         if known is None:
@@ -68,7 +69,7 @@ class _Call:
         self.books = Books(request, self.result, policy.strongest)
         if policy.record is not None:
             self.books.replies = []
-        self.climb = Climb(request, policy, self.books, self.mode, asks=int(tried_before))
+        self.climb = Climb(policy, self.books, self.mode, asks=int(tried_before))
         self.recall = recalling(request, policy, self.books, self.mode)
 
     # -- before anything is spent
@@ -100,7 +101,7 @@ class _Call:
         if self.policy.route is None or self.mode == "off":
             return Choice(ladder, "cheapest first")
         try:
-            return self.policy.route(self.climb.request, ladder) or Choice(ladder, "cheapest first: no route applies")
+            return self.policy.route(self.books.request, ladder) or Choice(ladder, "cheapest first: no route applies")
         except Exception as error:
             go_round(self.books, "route", error)
             return None
@@ -135,7 +136,7 @@ class _Call:
         if learn is None:
             return
         try:
-            learn(self.climb.request, self.result)
+            learn(self.books.request, self.result)
         except Exception as error:
             self.books.fault("route", error)
 

@@ -66,8 +66,8 @@ class Marking:
         self._blamed = True
         return True
 
-    def answered(self, reply: Reply) -> None:
-        """Tell the planner what its plan came to."""
+    def spoilt(self, reply: Reply) -> bool:
+        """Tell the planner what its plan came to: marks change no answer."""
         try:
             if self._blamed:
                 self._planner.refused(self._tier)
@@ -76,3 +76,4 @@ class Marking:
                 self._planner.answered(self._planned, reply.usage, self._books.now)
         except Exception as error:
             go_round(self._books, "prefix", error)
+        return False

@@ -19,6 +19,7 @@ from tuppence.effects import Check, Failed, Recorder, Route, Shaper
 from tuppence.errors import ConfigError, RequestError
 from tuppence.logical import RecentCalls
 from tuppence.prices import PicoUSD
+from tuppence.prune.output import OutputLimits
 from tuppence.tiers import Tier
 
 Mode = Literal["optimise", "observe", "off"]
@@ -105,6 +106,8 @@ class Policy:
     """Routes that may only take tiers away and whose failure stops the call (private data, tenants)."""
     shape: tuple[Shaper, ...] = ()
     """Each shortens what the one before it left of the request; they run after the exact cache has been asked."""
+    limits: OutputLimits | None = field(default=None, compare=False)
+    """How long answers may be, as those before them were; None sets no limit."""
     check: Check | None = field(default_factory=default_check)
     threshold: float = 0.5
     """Score from which a checked reply is accepted."""
@@ -169,9 +172,8 @@ def _described(policy: Policy) -> str:
     tiers, judges = (
         [(t.name, t.provider, t.model, t.additions) for t in asked] for asked in (policy.tiers, policy.judges)
     )
-    described = (policy.surface, tiers, judges, policy.check, policy.threshold)
-    # What shapes a prompt decides its answer; without any, keys are those of before there were shapers.
-    return _ADDRESS.sub("", repr((*described, policy.shape) if policy.shape else described))
+    described = (policy.surface, tiers, judges, policy.check, policy.threshold, policy.shape, policy.limits is None)
+    return _ADDRESS.sub("", repr(described))
 
 
 def _bound(check: Check | None, policy: Policy) -> Check | None:

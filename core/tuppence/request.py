@@ -176,6 +176,9 @@ class Mark:
     """As the provider spells it, for example `5m`."""
 
 
+OUTPUT_LIMIT = "max_tokens"
+"""Name of the parameter that bounds an answer's tokens in `Edits.params`, as both frameworks spell it."""
+
 ToolsEdit = Callable[[Sequence[Any]], list[Any]]
 """Takes the tools in the form in which a provider is sent them, and returns them as they shall be sent."""
 

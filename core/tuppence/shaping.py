@@ -6,52 +6,51 @@ that asks a tier first is bound by the same guards, retries and accounting as ev
 
 from __future__ import annotations
 
+from tuppence.asking import Asking
 from tuppence.books import Books, go_round
-from tuppence.climb import Climb
 from tuppence.effects import Broken, Plan, Reshape, Shaped, Shaper
-from tuppence.policy import Mode, Policy
 from tuppence.tiers import Tier
 
 
-def shaping(climb: Climb, policy: Policy, books: Books, mode: Mode, tiers: tuple[Tier, ...]) -> Plan[None]:
+def shaping(asking: Asking, tiers: tuple[Tier, ...]) -> Plan[None]:
     """Let every shaper shorten what the one before it left; in observe mode only say what they would do."""
-    if mode == "off":
+    if asking.mode == "off":
         return
-    for shaper in policy.shape:
+    for shaper in asking.policy.shape:
         try:
-            shaped = yield from _asked(shaper, climb, tiers, spend=mode == "optimise")
+            shaped = yield from _shaped(shaper, asking, tiers)
         except Exception as error:
-            go_round(books, "shape", error)
+            go_round(asking.books, "shape", error)
             continue
         if shaped is None:
             continue
-        if mode == "observe":
-            _would(books, shaped)
-            continue
-        yield from _reshape(climb, books, shaped)
+        if asking.mode == "observe":
+            _would(asking.books, shaped)
+        else:
+            yield from _reshape(asking, shaped)
 
 
-def _asked(shaper: Shaper, climb: Climb, tiers: tuple[Tier, ...], *, spend: bool) -> Plan[Shaped | None]:
-    """Ask a shaper; None where it would have to ask a tier first, and may not."""
-    shaped = shaper(climb.request, tiers)
+def _shaped(shaper: Shaper, asking: Asking, tiers: tuple[Tier, ...]) -> Plan[Shaped | None]:
+    """Ask a shaper; None where it would have to ask a tier first, and nothing may be spent."""
+    shaped = shaper(asking.books.request, tiers)
     if isinstance(shaped, Shaped):
         return shaped
-    if not spend:
+    if asking.mode == "observe":
         shaped.close()
         return None
-    return (yield from climb.conduct(shaped))
+    return (yield from asking.conduct(shaped))
 
 
-def _reshape(climb: Climb, books: Books, shaped: Shaped) -> Plan[None]:
-    edits = shaped.edits
+def _reshape(asking: Asking, shaped: Shaped) -> Plan[None]:
+    edits, books = shaped.edits, asking.books
     if edits.messages:
-        request = yield Reshape(climb.request, edits)
+        request = yield Reshape(books.request, edits)
         if type(request) is Broken:
             books.fault("shape", request.error)
             return
-        climb.request = books.request = request
+        books.request = request
     if edits.tools is not None:
-        climb.tools = edits.tools
+        asking.tools = edits.tools
     decision = books.decision
     decision.pruned_tokens += shaped.tokens_saved
     if shaped.reason:

@@ -34,7 +34,6 @@ from tuppence.spend import Ledger
 
 _FACADE = "tuppence"
 DEFAULT_CHECK = default_check()
-_NO_PROFILES = object()  # langchain-core before 1.1 has none
 
 
 class ChatTuppence(Entries):
@@ -62,6 +61,8 @@ class ChatTuppence(Entries):
     """True keeps exact repeats in memory, a path in a file. None keeps none: nobody's text is stored unasked."""
     prompt_cache: Any = Field(default=None, exclude=True, repr=False)
     """True plans how each call uses its provider's prompt cache; a `PrefixPlanner` does it for several models."""
+    limits: Any = Field(default=None, exclude=True, repr=False)
+    """True bounds answers by the length of those before them, in the ledger and since; see `tuppence.prune.output`."""
     ledger_option: Any = Field(default=True, alias="ledger", exclude=True, repr=False)
     """True writes to this user's default file, a path to another; False or None keeps no ledger."""
     record: Any = Field(default=None, exclude=True, repr=False)
@@ -89,7 +90,7 @@ class ChatTuppence(Entries):
         refuse_unknown(type(self), options)
         super().__init__(**options)
         self._parts = parts_of(self)
-        if getattr(self, "profile", _NO_PROFILES) is None:
+        if getattr(self, "profile", False) is None:  # langchain-core before 1.1 has no model profiles
             self.profile = cast("Any", shared_profile(self._parts.rungs.values()))
 
     @classmethod

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_tuppence.calls import amount
 from langchain_tuppence.handles import Handle
 from langchain_tuppence.tiers import built, shared_settings
-from tuppence.assembly import open_cache, open_ledger, open_planner, open_recorder
+from tuppence.assembly import open_cache, open_ledger, open_limits, open_planner, open_recorder
 from tuppence.errors import ConfigError
 from tuppence.policy import Policy
 from tuppence.prices import PriceBook
@@ -49,16 +49,17 @@ def parts_of(llm: ChatTuppence) -> Parts:
     handles = {**rungs, **consulted}
     digest = "-".join(handle.digest() for handle in handles.values())
     limit = None if llm.max_usd_per_call is None else amount(llm.max_usd_per_call)
+    ledger = open_ledger(llm.ledger_option)
     policy = Policy(
-        tiers=tiers, judges=judges, route=llm.route, guards=tuple(llm.guards), shape=tuple(llm.shape), check=llm.check,
-        threshold=llm.threshold, cache=open_cache(llm.cache), prefix=open_planner(llm.prompt_cache),
-        record=open_recorder(llm.record), retries=llm.retries, max_usd_per_call=limit, on_exhausted=llm.on_exhausted,
-        mode=llm.mode, surface="langchain",
+        tiers=tiers, judges=judges, route=llm.route, guards=tuple(llm.guards), shape=tuple(llm.shape),
+        limits=open_limits(llm.limits, ledger), check=llm.check, threshold=llm.threshold, cache=open_cache(llm.cache),
+        prefix=open_planner(llm.prompt_cache), record=open_recorder(llm.record), retries=llm.retries,
+        max_usd_per_call=limit, on_exhausted=llm.on_exhausted, mode=llm.mode, surface="langchain",
         version=f"{llm.version}/{digest}" if llm.version else digest,
     )  # fmt: skip
     defaults = {"temperature": llm.temperature, "max_tokens": llm.max_tokens}
     sent = {name: value for name, value in defaults.items() if value is not None}
-    return Parts(policy, rungs, handles, open_ledger(llm.ledger_option), shared_settings(rungs.values()), sent)
+    return Parts(policy, rungs, handles, ledger, shared_settings(rungs.values()), sent)
 
 
 def refuse_unknown(cls: type[ChatTuppence], options: Mapping[str, Any]) -> None:

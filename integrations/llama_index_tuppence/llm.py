@@ -7,7 +7,6 @@ included, and nothing twice. What decides is the policy; here is only LlamaIndex
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -36,14 +35,25 @@ from llama_index_tuppence.options import Override, override, retries_of, usd_lim
 from llama_index_tuppence.requests import completion_of, request_of
 from llama_index_tuppence.selections import selections
 from llama_index_tuppence.stamp import tier_of
-from llama_index_tuppence.tiers import LlmTier, Prices, Tiers, ladder_and_judges, price_book, settings_digest
+from llama_index_tuppence.tiers import (
+    LlmTier,
+    Prices,
+    Tiers,
+    ladder_and_judges,
+    managers_of,
+    owned,
+    price_book,
+    settings_digest,
+)
 from tuppence.assembly import (
     CacheOption,
     LedgerOption,
+    LimitsOption,
     PrefixOption,
     RecordOption,
     open_cache,
     open_ledger,
+    open_limits,
     open_planner,
     open_recorder,
 )
@@ -53,7 +63,6 @@ from tuppence.errors import ConfigError
 from tuppence.policy import Mode, OnExhausted, Policy, Retries
 from tuppence.request import Request
 from tuppence.spend import Ledger
-from tuppence.tiers import Tier
 
 
 class TuppenceLLM(FunctionCallingLLM):
@@ -98,6 +107,7 @@ class TuppenceLLM(FunctionCallingLLM):
         version: str = "",
         prompt_cache: PrefixOption = None,
         record: RecordOption = None,
+        limits: LimitsOption = None,
         **llama_index: Any,
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "llama_index", "__class__")}
@@ -106,16 +116,17 @@ class TuppenceLLM(FunctionCallingLLM):
             raise ConfigError(f"TuppenceLLM has no option {sorted(unknown)}: see help(TuppenceLLM)")
         made, consulted = ladder_and_judges(tiers, judges, price_book(prices))
         super().__init__(tiers=tuple(t.name for t in made), **llama_index)
-        self._managers = _managers((*made, *consulted))
-        owned, self._followers = _own((*made, *consulted), self.callback_manager)
-        made, consulted = owned[: len(made)], owned[len(made) :]
+        self._managers = managers_of((*made, *consulted))
+        all_owned, self._followers = owned((*made, *consulted), self.callback_manager)
+        made, consulted = all_owned[: len(made)], all_owned[len(made) :]
         self._given = {**given, **llama_index}
         self._ledger = open_ledger(ledger)
         self._settings = joint_settings(made)
         self._metadata = joint_metadata(made)
-        digest = settings_digest(owned)
+        digest = settings_digest(all_owned)
         self._policy = Policy(
             tiers=made, judges=consulted, route=route, guards=tuple(guards), shape=tuple(shape),
+            limits=open_limits(limits, self._ledger),
             check=default_check() if check == "default" else check, threshold=threshold, cache=open_cache(cache),
             retries=retries_of(retries), max_usd_per_call=usd_limit(max_usd_per_call), on_exhausted=on_exhausted,
             mode=mode, prefix=open_planner(prompt_cache), record=open_recorder(record), surface="llama_index",
@@ -275,24 +286,6 @@ class TuppenceLLM(FunctionCallingLLM):
         if self._managers:
             handlers = [*handlers, *(handler for manager in self._managers for handler in manager.handlers)]
         return Call(request, own.policy, conversation, ledger=self._ledger, handlers=handlers)
-
-
-def _own(tiers: tuple[Tier, ...], manager: CallbackManager) -> tuple[tuple[Tier, ...], tuple[LLM, ...]]:
-    """Give tiers whose models have no handlers of their own a copy that uses this model's manager."""
-    own: list[Tier] = []
-    followers: list[LLM] = []
-    for one in tiers:
-        if isinstance(one, LlmTier) and not one.llm.callback_manager.handlers:
-            llm = one.llm.model_copy(update={"callback_manager": manager})
-            followers.append(llm)
-            own.append(replace(one, llm=llm))
-        else:
-            own.append(one)
-    return tuple(own), tuple(followers)
-
-
-def _managers(tiers: tuple[Tier, ...]) -> tuple[CallbackManager, ...]:
-    return tuple(t.llm.callback_manager for t in tiers if isinstance(t, LlmTier) and t.llm.callback_manager.handlers)
 
 
 def _rebuilt(cls: type[TuppenceLLM], given: Mapping[str, Any]) -> TuppenceLLM:

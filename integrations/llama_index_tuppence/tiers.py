@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from llama_index.core.callbacks import CallbackManager
 from llama_index.core.llms.llm import LLM
 
 from llama_index_tuppence.dialects import adapted, capabilities_of, context_of, provider_of
@@ -156,3 +157,22 @@ def _priced(one: Tier, book: PriceBook) -> Tier:
 
 def _listed(book: PriceBook, model: str, provider: str | None) -> Rate | None:
     return book.rate(model, provider=provider) if model.strip() else None
+
+
+def owned(tiers: tuple[Tier, ...], manager: CallbackManager) -> tuple[tuple[Tier, ...], tuple[LLM, ...]]:
+    """Give tiers whose models have no handlers of their own a copy that uses this model's manager."""
+    own: list[Tier] = []
+    followers: list[LLM] = []
+    for one in tiers:
+        if isinstance(one, LlmTier) and not one.llm.callback_manager.handlers:
+            llm = one.llm.model_copy(update={"callback_manager": manager})
+            followers.append(llm)
+            own.append(replace(one, llm=llm))
+        else:
+            own.append(one)
+    return tuple(own), tuple(followers)
+
+
+def managers_of(tiers: tuple[Tier, ...]) -> tuple[CallbackManager, ...]:
+    """Return the managers of those models that have one of their own."""
+    return tuple(t.llm.callback_manager for t in tiers if isinstance(t, LlmTier) and t.llm.callback_manager.handlers)

@@ -30,6 +30,7 @@ class Messages:
     """`POST /v1/messages`."""
 
     cascades = True
+    limit_name = "max_tokens"
     read_apart = frozenset({"messages", "system", "tools", "model", "stream"})
 
     def untracked(self, _body: Json) -> bool:

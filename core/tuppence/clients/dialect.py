@@ -50,6 +50,8 @@ class Dialect(Protocol):
 
     cascades: bool
     """Whether tiers can stand in for each other here."""
+    limit_name: str
+    """How a limit of the answer's length is called, where the caller does not say."""
     read_apart: frozenset[str]
     """Keys of the body that `parts` reads: no parameters."""
 

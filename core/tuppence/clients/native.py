@@ -18,7 +18,7 @@ from tuppence.clients.sdk import Family, built, chunk_type, dumped, family_of, i
 from tuppence.effects import Ask
 from tuppence.errors import RequestError
 from tuppence.ports import Chunk
-from tuppence.request import Edits, Reply, Request
+from tuppence.request import OUTPUT_LIMIT, Edits, Reply, Request
 
 # The API by which a client is asked for something that tuppence wrote itself.
 _OWN_WORDS: Mapping[Family, Dialect] = {"openai": ChatCompletions(), "anthropic": Messages()}
@@ -119,7 +119,7 @@ class NativeModels:
     def _send(self, ask: Ask, *, streaming: bool) -> Callable[[], Any]:
         """Return the sending of the caller's request to one tier, with the SDK's own retries off."""
         posting = self._posting
-        body = posting.dialect.edited(tools_in_order(posting.body, ask.edits.tools), ask.edits)
+        body = posting.dialect.edited(tools_in_order(posting.body, ask.edits.tools), self._spelled(ask.edits))
         if ask.tier.model:
             body["model"] = ask.tier.model
         if streaming:
@@ -139,6 +139,14 @@ class NativeModels:
         posting = self._posting
         posting.body = posting.dialect.edited(posting.body, edits)
         return replace(request, messages=posting.dialect.parts(posting.body).messages, native=posting.body)
+
+    def _spelled(self, edits: Edits) -> Edits:
+        """Call a limit of the answer's length as this API does; the caller's own limit has its name already."""
+        posting, limit = self._posting, edits.params.get(OUTPUT_LIMIT)
+        if limit is None or OUTPUT_LIMIT in posting.body:
+            return edits
+        rest = {name: value for name, value in edits.params.items() if name != OUTPUT_LIMIT}
+        return replace(edits, params={**rest, posting.dialect.limit_name: limit})
 
     # -- answers without a model
 

@@ -27,6 +27,7 @@ class ChatCompletions:
     """`POST /chat/completions`."""
 
     cascades = True
+    limit_name = "max_completion_tokens"
     read_apart = frozenset({"messages", "tools", "model", "stream", "stream_options"})
 
     def untracked(self, _body: Json) -> bool:

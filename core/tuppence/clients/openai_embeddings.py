@@ -15,6 +15,7 @@ class Embeddings:
     """`POST /embeddings`."""
 
     cascades = False
+    limit_name = "max_tokens"
     read_apart = frozenset({"model", "input"})
 
     def untracked(self, _body: Json) -> bool:

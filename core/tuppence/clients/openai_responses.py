@@ -27,6 +27,7 @@ class Responses:
     """`POST /responses`."""
 
     cascades = True
+    limit_name = "max_output_tokens"
     read_apart = frozenset({"instructions", "input", "tools", "model", "stream", "stream_options"})
 
     def untracked(self, body: Json) -> bool:

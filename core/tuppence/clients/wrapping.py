@@ -13,10 +13,12 @@ from typing import Any, TypeVar
 from tuppence.assembly import (
     CacheOption,
     LedgerOption,
+    LimitsOption,
     PrefixOption,
     RecordOption,
     open_cache,
     open_ledger,
+    open_limits,
     open_planner,
     open_recorder,
 )
@@ -45,7 +47,7 @@ def wrap(
     cache: CacheOption = None, ledger: LedgerOption = True, retries: Retries | int | None = None,
     max_usd_per_call: Decimal | str | float | None = None, on_exhausted: OnExhausted = "best_draft",
     mode: Mode = "optimise", version: str = "", prices: Prices = None, prompt_cache: PrefixOption = None,
-    record: RecordOption = None,
+    record: RecordOption = None, limits: LimitsOption = None,
 ) -> C:  # fmt: skip
     """Return `client` with a policy: `wrap(openai.OpenAI(), tiers=["gpt-4o-mini", "gpt-4o"])`.
 
@@ -63,13 +65,15 @@ def wrap(
     book = price_book(prices)
     made = _NO_TIERS if tiers is None else ladder(tiers, client, book)
     consulted = bench(judges, client, book, beside=made)
+    books = open_ledger(ledger)
     policy = Policy(
-        tiers=made, judges=consulted, route=route, guards=tuple(guards), shape=tuple(shape), check=check,
-        threshold=threshold, cache=open_cache(cache), prefix=open_planner(prompt_cache), record=open_recorder(record),
-        retries=_retries(retries), max_usd_per_call=_amount(max_usd_per_call), on_exhausted=on_exhausted,
-        mode=mode, surface="sdk", version="/".join(filter(None, (version, addresses_digest((*made, *consulted))))),
+        tiers=made, judges=consulted, route=route, guards=tuple(guards), shape=tuple(shape),
+        limits=open_limits(limits, books), check=check, threshold=threshold, cache=open_cache(cache),
+        prefix=open_planner(prompt_cache), record=open_recorder(record), retries=_retries(retries),
+        max_usd_per_call=_amount(max_usd_per_call), on_exhausted=on_exhausted, mode=mode, surface="sdk",
+        version="/".join(filter(None, (version, addresses_digest((*made, *consulted))))),
     )  # fmt: skip
-    setup = Setup(policy, tiers is not None, book, open_ledger(ledger))
+    setup = Setup(policy, tiers is not None, book, books)
     return _attached(client, Desk(client, setup))
 
 

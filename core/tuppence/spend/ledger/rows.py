@@ -85,6 +85,8 @@ UNIQUE: Mapping[str, tuple[str, ...]] = {
 
 TAG_COLUMNS = ("user", "endpoint", "task", "tenant", "session", "workflow")
 _TAG_COLUMNS = frozenset(TAG_COLUMNS)
+_ENDED = frozenset({"stop", "tool_calls", None})
+"""How nearly all answers end: only another end is written down."""
 
 ERROR_CHARS = 200
 INT64_MAX = 2**63 - 1
@@ -148,7 +150,8 @@ def attempt_rows(result: Result) -> list[Row]:
         started = a.started_at if -1e12 < a.started_at < 1e12 else 0.0
         media_in = media_out = 0
         extra = None
-        if u.calls or u.media or u.geo or u.gpu_ms or a.prefix is not None or of_call:
+        broken_off = a.finish not in _ENDED
+        if u.calls or u.media or u.geo or u.gpu_ms or a.prefix is not None or of_call or broken_off:
             media_in, media_out, extra = _rare(a, of_call)
             of_call = {}
         rows.append(
@@ -167,10 +170,10 @@ def attempt_rows(result: Result) -> list[Row]:
 def _of_call(result: Result) -> dict[str, Any]:
     """Collect what is said of the whole call, once, on its first row."""
     decision = result.decision
-    if not (decision.missed or decision.certificate):
+    if not (decision.missed or decision.certificate or decision.pruned_tokens):
         return {}
     return {
-        "missed": decision.missed, "certificate": decision.certificate,
+        "missed": decision.missed, "certificate": decision.certificate, "pruned_tokens": decision.pruned_tokens,
         # Whether, and not how: that is the policy's, and the same for all its calls.
         "outside": bool(decision.outside),
     }  # fmt: skip
@@ -187,7 +190,8 @@ def _rare(attempt: Attempt, of_call: Mapping[str, Any]) -> tuple[int, int, str]:
     media_in = sum(qty for _, qty in u.media) - media_out
     rest = {
         "calls": dict(u.calls), "media": dict(u.media), "geo": u.geo, "gpu_ms": u.gpu_ms,
-        "prefix": None if attempt.prefix is None else asdict(attempt.prefix), **of_call,
+        "prefix": None if attempt.prefix is None else asdict(attempt.prefix),
+        "finish": None if attempt.finish in _ENDED else attempt.finish, **of_call,
     }  # fmt: skip
     return media_in, media_out, _json({name: value for name, value in rest.items() if value})
 
