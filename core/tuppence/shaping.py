@@ -36,9 +36,19 @@ def _shaped(shaper: Shaper, asking: Asking, tiers: tuple[Tier, ...]) -> Plan[Sha
     if isinstance(shaped, Shaped):
         return shaped
     if asking.mode == "observe":
-        shaped.close()
-        return None
+        return _unasked(shaped)
     return (yield from asking.conduct(shaped))
+
+
+def _unasked(plan: Plan[Shaped]) -> Shaped | None:
+    """Run a plan that asks nobody; None where it would ask."""
+    try:
+        next(plan)
+    except StopIteration as done:
+        shaped: Shaped = done.value
+        return shaped
+    plan.close()
+    return None
 
 
 def _reshape(asking: Asking, shaped: Shaped) -> Plan[None]:

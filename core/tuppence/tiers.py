@@ -93,6 +93,8 @@ class Tier:
     """What it can do; None where nothing is known, and everything is then tried."""
     context_tokens: int | None = None
     """Longest prompt it takes."""
+    max_output_tokens: int | None = None
+    """Longest answer that its own settings allow: a limit learned from past answers never raises it."""
     timeout_s: float | None = None
     """Longest wait for an answer, or for the next chunk of a stream."""
     self_hosted: bool = False

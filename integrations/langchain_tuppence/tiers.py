@@ -126,10 +126,12 @@ def _unique(name: str, taken: set[str]) -> str:
 def _tier(handle: Handle, spec: TierSpec, prices: PriceBook) -> Tier:
     profile = handle.profile
     limit = None if profile is None else profile.get("max_input_tokens")
+    longest = handle.setting("max_tokens")
     return Tier(
         handle.name, model=handle.model_name, provider=handle.provider, rate=spec.rate or _rate(handle, prices),
         capabilities=spec.capabilities if spec.capabilities is not None else _capabilities(profile),
-        context_tokens=limit, timeout_s=spec.timeout_s, self_hosted=spec.self_hosted, additions=spec.additions,
+        context_tokens=limit, max_output_tokens=longest if isinstance(longest, int) else None,
+        timeout_s=spec.timeout_s, self_hosted=spec.self_hosted, additions=spec.additions,
         prefix_marks=takes_marks(handle.model, handle.kwargs),
     )  # fmt: skip
 

@@ -67,6 +67,7 @@ def tier(
         rate=rate or _listed(PriceBook.default(), model, provider),
         capabilities=capabilities_of(llm) if capabilities is None else frozenset(capabilities),
         context_tokens=context_of(llm) if context_tokens is None else context_tokens,
+        max_output_tokens=getattr(llm, "max_tokens", None),
         timeout_s=timeout_s,
         self_hosted=self_hosted,
         additions=additions,

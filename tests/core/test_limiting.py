@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import openai
@@ -84,6 +85,14 @@ class TestALimit:
         """To another process; no text is in it."""
         other = pickle.loads(pickle.dumps(limits()))
         assert other.plan(ask(), SMALL) == limits().plan(ask(), SMALL)
+
+
+    def test_never_raises_a_tiers_own(self) -> None:
+        """What its native settings say is not in the request."""
+        models = ScriptedModels(small=answer())
+        call(models, limits(), tiers=(replace(SMALL, max_output_tokens=90), LARGE))
+        call(models, limits(), tiers=(replace(SMALL, max_output_tokens=900), LARGE))
+        assert sent(models) == [None, 112]
 
 
 class TestACutAnswer:

@@ -164,6 +164,9 @@ class TestWrongPointers:
             expand(SENTENCES, "[7] [1:9]")
         assert "[7] names source 7" in str(raised.value)
         assert "[1:9] names sentences" in str(raised.value)
+        with pytest.raises(AnswerError, match="and 990 more") as raised:
+            expand(SENTENCES, "[7]" * 1_000)
+        assert len(str(raised.value)) < 1_000
 
     def test_what_overlaps_is_given_once(self) -> None:
         """The rest of an overlapping pointer is kept."""

@@ -11,7 +11,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tuppence.cli import bench_models, cache, calibrate, estimate, experiment, judge, prices, replay, report, terminal
+from tuppence.cli import (
+    bench_models,
+    cache,
+    calibrate,
+    estimate,
+    experiment,
+    judge,
+    prices,
+    prompt,
+    replay,
+    report,
+    terminal,
+)
 from tuppence.errors import TuppenceError
 
 # What shells report for a program that a signal ended: 128 + SIGINT, 128 + SIGPIPE.
@@ -55,6 +67,7 @@ app.command("bench-models")(bench_models.bench_models)
 app.add_typer(cache.app, name="cache")
 app.add_typer(judge.app, name="judge")
 app.add_typer(experiment.app, name="experiment")
+app.add_typer(prompt.app, name="prompt")
 
 
 def _say_version(asked: bool) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tuppence.assembly import open_cache, open_planner
+from tuppence.assembly import open_cache, open_limits, open_planner
 from tuppence.config.building import (
     Misbuilt,
     OpenWatch,
@@ -32,6 +32,7 @@ from tuppence.config.caching import cache_of, parts_of, tier_named
 from tuppence.config.certifying import certificate_faults, certified_parts
 from tuppence.config.faults import faults_of
 from tuppence.config.schema import Settings, TierSettings
+from tuppence.config.shaping import shaper_of
 from tuppence.config.source import Fault, Loc, Source, read
 from tuppence.config.tiers import TierSpec, tier_of
 from tuppence.errors import ConfigError
@@ -76,11 +77,13 @@ class Config:
         said, given = self.settings, self.settings.model_fields_set
         options: dict[str, Any] = {
             name: getattr(said, name)
-            for name in ("threshold", "max_usd_per_call", "on_exhausted", "mode", "version", "prompt_cache")
+            for name in ("threshold", "max_usd_per_call", "on_exhausted", "mode", "version", "prompt_cache", "limits")
             if name in given
         }
         if said.route is not None:
             options["route"] = route_of(said.route, ("route",), watch=watch)
+        if said.shape:
+            options["shape"] = tuple(shaper_of(one, ("shape", i)) for i, one in enumerate(said.shape))
         if said.guards:
             options["guards"] = tuple(guard_of(one, ("guards", i)) for i, one in enumerate(said.guards))
         if "check" in given:
@@ -100,6 +103,7 @@ class Config:
         options = self._of_policy()
         options["cache"] = open_cache(options.get("cache", True))
         options["prefix"] = open_planner(options.pop("prompt_cache", None))
+        options["limits"] = open_limits(options.pop("limits", None), None)
         tiers, judges = (tuple(spec.tier for spec in specs) for specs in (self.tiers, self.judges))
         return Policy(tiers=tiers, judges=judges, **options)
 
@@ -165,6 +169,8 @@ def _checked(settings: Settings, source: Source, folder: Path) -> tuple[_Specs, 
     judges, more = _specs("judges", settings.judges, source, seen)
     faults += more
     parts: list[tuple[Any, Loc]] = [(one, ("guards", i)) for i, one in enumerate(settings.guards)]
+    for index, one in enumerate(settings.shape):
+        faults += _unbuildable(one, ("shape", index))
     parts += [(part, (name,)) for name in ("route", "check") if (part := getattr(settings, name)) is not None]
     for part, loc in parts:
         faults += _strangers(tiers_named(part, loc), loc, settings) or _unbuildable(part, loc)
@@ -199,6 +205,8 @@ def _unbuildable(part: Any, loc: Loc) -> list[Fault]:
             parts_of(part)
         elif loc == ("record",):
             recorder_parts(part)
+        elif loc[0] == "shape":
+            shaper_of(part, loc)
         elif loc == ("check",):
             check_of(part, loc)
         elif loc == ("route",):

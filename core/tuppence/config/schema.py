@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from tuppence.config.cache_schema import CacheSettings
 from tuppence.config.certifying import CertificateSettings
+from tuppence.config.shape_schema import ShapeSettings
 from tuppence.config.shapes import Nothing, OneOf, Strict
 from tuppence.config.values import (
     Count,
@@ -274,6 +275,8 @@ class Settings(Strict):
     judges: list[TierSettings] = Field(default_factory=list)
     route: RouteSettings | None = None
     guards: list[GuardSettings] = Field(default_factory=list)
+    shape: list[ShapeSettings] = Field(default_factory=list)
+    limits: bool = False
     check: Annotated[CheckSettings | None, BeforeValidator(_check_word)] = None
     threshold: Score = 0.5
     certificate: CertificateSettings | None = None

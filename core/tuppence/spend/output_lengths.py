@@ -1,6 +1,7 @@
 """How long answers were and how they ended, one line a call: what limits on the next answers are learned from.
 
-Answers only: cache hits and failures have no length of their own. No text is read, as the ledger holds none.
+Answers to callers only: hits and failures have no length of their own, a judge's grades are no answers. No text
+is read, as the ledger holds none.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _ANSWERS = """
     SELECT COALESCE(task, endpoint, ''), model, output, reasoning,
         CASE outcome WHEN 'abandoned' THEN 'abandoned' ELSE json_extract(extra, '$.finish') END
     FROM attempts
-    WHERE output > 0 AND outcome IN ('accepted', 'rejected', 'abandoned', 'consulted', 'observed')
+    WHERE output > 0 AND outcome IN ('accepted', 'rejected', 'abandoned', 'observed')
         AND started_us >= ?
     ORDER BY started_us, id
 """

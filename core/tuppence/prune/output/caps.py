@@ -22,24 +22,30 @@ _RECENT_PART = 4
 def calls_needed(cut_share: float) -> int:
     """Return the least number of past calls that a limit can be learned from: 99 for a share of 1%."""
     n = max(1, math.floor(1 / cut_share) - 2)
-    while _rank(n, cut_share) > n:
+    while conformal_rank(n, cut_share) > n:
         n += 1
     return n
 
 
-def cap_rank(n: int, cut_share: float, confidence: float) -> int | None:
-    """Return which of `n` past lengths, counted from the shortest as 1, is the limit; None where `n` is too small.
+def conformal_rank(n: int, cut_share: float) -> int:
+    """Return which of `n` lengths, counted from the shortest as 1, a further exchangeable call passes seldom enough.
 
-    Two promises, the stricter one holds. On average over all that might have been seen, a further exchangeable call is
-    cut with probability at most a = `cut_share`: rank ceil((n + 1)(1 - a)), the conformal quantile (Vovk, Gammerman,
-    Shafer, "Algorithmic Learning in a Random World", 2005; Lei et al., JASA 113, 2018, eq. 3). And with `confidence`
-    over what was seen, at most a share a of all further calls is: P(Bin(n, a) <= n - k) <= 1 - confidence (Wilks, Ann.
-    Math. Stat. 12, 1941). The second needs 299 calls for 1% at 95%; with fewer the longest of all has to do.
+    With probability of at most a = `cut_share`, on average over all that might have been seen: ceil((n + 1)(1 - a)),
+    the conformal quantile (Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World", 2005; Lei et al., JASA
+    113, 2018). Above `n` where too few were seen.
     """
-    conformal = _rank(n, cut_share)
-    if conformal > n:
-        return None
-    return max(conformal, n - _beyond(n, cut_share, 1 - confidence))
+    # A share such as 0.01 is no binary fraction: 100 * 0.99 must not be a hair above 99.
+    return math.ceil(round((n + 1) * (1 - cut_share), 9))
+
+
+def sure_rank(n: int, cut_share: float, confidence: float) -> int:
+    """Return the rank, none below the conformal one, that with `confidence` over what was seen a share of at most
+    `cut_share` of all further calls passes.
+
+    The least k with P(Bin(n, a) <= n - k) <= 1 - confidence (Wilks, Ann. Math. Stat. 12, 1941). That takes 299 calls
+    for 1% at 95%; with fewer the longest of all has to do.
+    """
+    return max(conformal_rank(n, cut_share), n - _beyond(n, cut_share, 1 - confidence))
 
 
 def shifted(lengths: Sequence[float]) -> Literal["longer", "shorter"] | None:
@@ -60,11 +66,6 @@ def shifted(lengths: Sequence[float]) -> Literal["longer", "shorter"] | None:
         if place == n // 2 and _chance(n, above, len(recent), range(found + 1)) < _ALARM:
             return "shorter"
     return None
-
-
-def _rank(n: int, cut_share: float) -> int:
-    # A share such as 0.01 is no binary fraction: 100 * 0.99 must not be a hair above 99.
-    return math.ceil(round((n + 1) * (1 - cut_share), 9))
 
 
 def _beyond(n: int, share: float, risk: float) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from tuppence.errors import ConfigError
 from tuppence.prices import Rate
-from tuppence.prune.output.caps import ENDLESS, calls_needed, cap_rank, shifted
+from tuppence.prune.output.caps import ENDLESS, calls_needed, conformal_rank, shifted, sure_rank
 from tuppence.prune.output.plan import OutputPlan
 from tuppence.prune.output.worth import cap_worth
 
@@ -48,7 +48,7 @@ class OutputLengths:
     cut_share: float = 0.01
     """How many of the further answers a limit may cut: one in a hundred."""
     confidence: float = 0.95
-    """How sure to be of that, where there are calls enough (see `caps.cap_rank`)."""
+    """How sure to be of that, where there are calls enough (see `caps.sure_rank`)."""
     window: int = 1000
     """How many of the newest answers of a task and model count."""
     brevity: str | None = BREVITY
@@ -95,12 +95,13 @@ class OutputLengths:
         return plan if rate is None else _worthwhile(plan, answers, rate, input_tokens)
 
     def _capped(self, answers: Sequence[_Answer], totals: Sequence[float]) -> OutputPlan:
-        n = len(totals)
-        rank = cap_rank(n, self.cut_share, self.confidence)
-        if rank is None:
-            return OutputPlan(why=f"{n} calls are too few")
-        longest = sorted(totals)[rank - 1]
+        n, ordered = len(totals), sorted(totals)
         cut = sum(length == ENDLESS for length in totals)
+        rank = sure_rank(n, self.cut_share, self.confidence)
+        if ordered[rank - 1] == ENDLESS:
+            # A limit in force cuts some answers itself: it must not lift itself while it cuts as few as it may.
+            rank = conformal_rank(n, self.cut_share)
+        longest = ordered[rank - 1]
         if longest == ENDLESS:
             return OutputPlan(
                 why=f"{cut} of {n} answers were cut off, by a limit or otherwise: raise their limit, then learn anew"

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
+from tuppence.estimates import input_tokens
 from tuppence.prune.output.lengths import OutputLengths, PastAnswer
 from tuppence.prune.output.plan import OutputPlan, output_edits
 from tuppence.request import Edits, Reply, Request
@@ -23,8 +25,11 @@ class OutputLimits:
     __slots__ = ("_due", "_lengths", "_lock", "_plans")
 
     def __init__(self, past: Iterable[PastAnswer] = (), *, lengths: OutputLengths | None = None) -> None:
-        """Begin with past answers, oldest first; without any, limits come as calls do."""
-        self._lengths = OutputLengths() if lengths is None else lengths
+        """Begin with past answers, oldest first; without any, limits come as calls do.
+
+        No line is added to questions unless `lengths` says so: what it does to answers is for the user to judge.
+        """
+        self._lengths = OutputLengths(brevity=None) if lengths is None else lengths
         self._lengths.learn(past)
         self._lock = threading.Lock()
         self._plans: dict[tuple[str, str], OutputPlan] = {}
@@ -40,14 +45,21 @@ class OutputLimits:
         with self._lock:
             known = self._plans.get(key)
             if known is None or self._due.get(key, 0) <= 0:
-                rate = None if tier.rate is None else tier.rate.at(request.received_at)
-                known = self._plans[key] = self._lengths.plan(*key, rate=rate)
+                known = self._plans[key] = self._planned(key, request, tier)
                 self._due[key] = _REPLAN_AFTER
             return known
 
+    def _planned(self, key: tuple[str, str], request: Request, tier: Tier) -> OutputPlan:
+        """Plan anew; what a retry would cost is told by the prompt of the call that happens to be under way."""
+        rate = None if tier.rate is None else tier.rate.at(request.received_at)
+        return self._lengths.plan(*key, rate=rate, input_tokens=0 if rate is None else input_tokens(tier, request))
+
     def edits(self, request: Request, tier: Tier) -> Edits:
         """Write the limits into one ask of a tier, as both frameworks spell them; SDK seams spell them anew."""
-        return output_edits(self.plan(request, tier), request)
+        plan, own = self.plan(request, tier), tier.max_output_tokens
+        if own is not None and plan.max_tokens is not None and plan.max_tokens >= own:
+            plan = replace(plan, max_tokens=None)
+        return output_edits(plan, request)
 
     def learn(self, request: Request, tier: Tier, reply: Reply) -> None:
         """Take in how long an answer was, and how it ended."""

@@ -18,6 +18,8 @@ _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _UNCLOSED = re.compile(r"\[\s*[\"']?[0-9][^\[\]]*\Z")
 _POINTER = re.compile(r"(?P<source>[0-9]{1,9})(?::(?P<piece>[0-9]{1,9}))?(?:[-–](?P<last>[0-9]{1,9}))?")
 _SHOWN_CHARS = 40
+_SHOWN_FAULTS = 10
+"""What is sent back to a model must not be as long as the answer of one that ran in a loop."""
 
 _Place = tuple[int, int]
 """A source and a piece of it, both counted from 0."""
@@ -68,12 +70,13 @@ class Expanded:
 def expand(sources: NumberedSources, answer: str) -> Expanded:
     """Return what `answer` points at; words around the pointers are passed over.
 
-    Raises `AnswerError`, with all that is wrong in it, where the answer has no pointer, or one to a source or a place
+    Raises `AnswerError`, with what is wrong in it, where the answer has no pointer, or one to a source or a place
     that is not there, that ends before it begins, that was cut off, or that gives again what another gave.
     """
     places, faults = _read(sources, answer)
     if faults:
-        raise AnswerError(f"{'; '.join(faults)}. {_there(sources)}")
+        more = [f"and {len(faults) - _SHOWN_FAULTS} more"] if len(faults) > _SHOWN_FAULTS else []
+        raise AnswerError(f"{'; '.join([*faults[:_SHOWN_FAULTS], *more])}. {_there(sources)}")
     return Expanded(answer, tuple(_quotes(sources, places)))
 
 

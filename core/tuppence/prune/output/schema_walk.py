@@ -10,7 +10,8 @@ from tuppence.errors import ConfigError
 Schema = Mapping[str, Any]
 
 _STRUCTURE = frozenset("type properties required additionalProperties items prefixItems enum const $ref".split())
-_CHOICES = ("anyOf", "oneOf", "allOf")
+CHOICES = ("anyOf", "oneOf", "allOf")
+DEFINITIONS = ("$defs", "definitions")
 _BOUNDS = frozenset(
     """format pattern minLength maxLength minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minItems maxItems
     uniqueItems minProperties maxProperties""".split()
@@ -19,8 +20,8 @@ _WORDS = frozenset(
     """title description default examples discriminator deprecated readOnly writeOnly $comment $schema $defs
     definitions""".split()
 )
-_KNOWN = _STRUCTURE | _BOUNDS | _WORDS | frozenset(_CHOICES)
-_SHAPES = ("type", "properties", "items", "prefixItems", "enum", "const", "$ref", *_CHOICES)
+_KNOWN = _STRUCTURE | _BOUNDS | _WORDS | frozenset(CHOICES)
+_SHAPES = ("type", "properties", "items", "prefixItems", "enum", "const", "$ref", *CHOICES)
 
 
 def checked(root: Schema) -> None:
@@ -54,7 +55,7 @@ def reached(root: Schema) -> Iterator[tuple[Schema, bool]]:
             raise ConfigError(f"the schema cannot be written in short names: a part of it is {node!r}")
         yield node, sure
         waiting += [(below, sure) for below in reversed(_below(root, node))]
-        for name in _CHOICES:
+        for name in CHOICES:
             branches = alternatives(node, name)
             waiting += [(branch, sure and len(branches) == 1) for branch in reversed(branches)]
 
@@ -72,7 +73,7 @@ def resolved(root: Schema, node: Schema) -> Schema:
         if "$ref" in node:
             node = _target(root, node["$ref"])
             continue
-        branches = [branch for name in _CHOICES for branch in alternatives(node, name)]
+        branches = [branch for name in CHOICES for branch in alternatives(node, name)]
         if not branches:
             return node
         if len(branches) > 1:
@@ -99,7 +100,7 @@ def _target(root: Schema, reference: str) -> Schema:
     if reference == "#":
         return root
     place, _, name = reference.removeprefix("#/").partition("/")
-    found = root.get(place, {}).get(name) if place in ("$defs", "definitions") else None
+    found = root.get(place, {}).get(name) if place in DEFINITIONS else None
     if not isinstance(found, Mapping):
         raise ConfigError(f"the schema refers to {reference!r}: only '#/$defs/NAME' can be followed; put it there")
     return found
@@ -114,7 +115,9 @@ def _fault(node: Schema) -> str:
         return "additionalProperties allows keys that are not declared"
     if len(node.get("allOf", ())) > 1:
         return "'allOf' joins several schemas"
-    if len([name for name in ("properties", "$ref", "enum", *_CHOICES) if name in node]) > 1:
+    if set(node.get("required", ())) - node.get("properties", {}).keys():
+        return "'required' names a key that is not declared"
+    if len([name for name in ("properties", "$ref", "enum", *CHOICES) if name in node]) > 1:
         return "properties, references, enums and choices stand beside each other"
     if not any(name in node for name in _SHAPES):
         return "a part without a type allows keys that are not declared"

@@ -17,11 +17,11 @@ from tuppence.prune.audit import TokenCounter, counter_for
 from tuppence.prune.output.aliases import Aliases, aliases_for
 from tuppence.prune.output.errors import AnswerError
 from tuppence.prune.output.saving import OutputSaving
-from tuppence.prune.output.schema_walk import Schema, checked, resolved
+from tuppence.prune.output.schema_walk import CHOICES, DEFINITIONS, Schema, checked, reached, resolved
 from tuppence.signals import read_json
 
-_LEFT_OUT = ("default", "examples", "discriminator", "title")
-"""Written in the long names, or no more than them; nothing is validated by them."""
+_LEFT_OUT = ("default", "examples", "discriminator", "title", *DEFINITIONS)
+"""Written in the long names, or no more than them, and nothing is validated by them; definitions stand at the root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +111,17 @@ def short_schema(schema: Schema, *, counter: TokenCounter | None = None) -> Shor
         raise ConfigError(f"not a JSON schema ({error}): give a mapping, such as Model.model_json_schema()") from error
     checked(original)
     aliases = aliases_for(original, counter or counter_for())
-    # Frameworks call the function after the title.
-    named = {"title": original["title"]} if "title" in original else {}
-    return ShortSchema(original, named | _short(original, aliases), aliases)
+    short = _short(original, aliases)
+    if "title" in original:
+        # Frameworks call the function after it.
+        short["title"] = original["title"]
+    used = {id(node) for node, _ in reached(original)}
+    for place in DEFINITIONS:
+        if place in original:
+            short[place] = {
+                name: _short(node, aliases) for name, node in original[place].items() if id(node) in used
+            }  # fmt: skip
+    return ShortSchema(original, short, aliases)
 
 
 def _short(node: Schema, aliases: Aliases) -> dict[str, Any]:
@@ -132,10 +140,7 @@ def _short(node: Schema, aliases: Aliases) -> dict[str, Any]:
         out["additionalProperties"] = False
     if "required" in node:
         out["required"] = [keys.get(name, name) for name in node["required"]]
-    for name in ("$defs", "definitions"):
-        if name in node:
-            out[name] = {key: _short(below, aliases) for key, below in node[name].items()}
-    for name in ("anyOf", "oneOf", "allOf", "prefixItems"):
+    for name in (*CHOICES, "prefixItems"):
         if name in node:
             out[name] = [_short(below, aliases) for below in node[name]]
     if "items" in node:

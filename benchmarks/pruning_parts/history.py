@@ -1,0 +1,314 @@
+"""What policies for histories do to cost and to facts, over agent conversations replayed call by call.
+
+    python benchmarks/pruning_parts/history.py --data DIR [--rows N]
+    python benchmarks/pruning_parts/history.py --made-up N
+
+`DIR/agent_tool_chats.jsonl.gz` has one conversation a line, in OpenAI's form: {id, messages}. Each assistant message is
+one call, whose prompt is everything before it; a policy sees that prompt and the conversations before this one, nothing
+later. Calls are ten seconds apart, conversations an hour. The prefix cache is exact: what a prompt has in common with
+the conversation's call before, token by token, is read; the rest is written, or input. Tool schemas are not counted.
+
+`cost_change` is the input's cost against sending everything. `facts` is the share of uses still reachable: a use is a
+value (an id, amount, date or name) that an assistant message, its calls included, repeats from a user's message or a
+tool's result; it is reachable where the prompt sent for that very call holds it, word for word. `at_stake` is the same
+over the uses whose value stands in tool results alone. `recoverable` adds what is lost but can be had back by id, and
+`cost_change_recovering` what those extra calls cost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import bpe_openai
+
+from tuppence.prices import token_rate
+from tuppence.prune.history import HistoryPolicy, HistoryPruner, PromptPrice, applied
+from tuppence.prune.history.groups import turns_after, turns_of
+from tuppence.prune.history.stubs import id_of
+from tuppence.request import Message, ToolCall
+
+Conversation = tuple[Message, ...]
+Shortener = Callable[[Conversation, float], Conversation]
+"""Returns what is sent of a prompt at a moment."""
+
+_ENCODE = bpe_openai.get_encoding("o200k_base").encode_ordinary
+_STEP_S, _GAP_S = 10.0, 3600.0
+_RECOVERY_TOKENS = 30
+"""A call of the tool that brings a result back, and its framing."""
+PRICES: Mapping[str, PromptPrice] = {
+    "1.25/.1": PromptPrice(
+        token_rate(input="3", output="15", cache_read="0.3", cache_write_5m="3.75"), writes="cache_write_5m"
+    ),
+    "1/.1": PromptPrice(token_rate(input="3", output="15", cache_read="0.3")),
+    "1/.5": PromptPrice(token_rate(input="3", output="15", cache_read="1.5")),
+    "1/1": PromptPrice(token_rate(input="3", output="15"), caches=False),
+}
+"""Write over read price, in shares of the input price; the last is without a cache."""
+_MARKED = "1.25/.1 marked"
+"""The first price again, where an edit leaves only the mark behind the system message to be read."""
+
+
+def policies(price: PromptPrice) -> dict[str, Shortener]:
+    """Make the policies anew for one price: those that learn have seen nothing yet."""
+    return {
+        "everything": lambda messages, _at: messages,
+        "default": _ours(HistoryPolicy(), price),
+        "arrival only": _ours(HistoryPolicy(strategies=()), price),
+        "clearing only": _ours(HistoryPolicy(arrival=None), price),
+        "sliding window of 3 turns": _sliding,
+        "clear every tool output": _cleared,
+    }
+
+
+def _ours(policy: HistoryPolicy, price: PromptPrice) -> Shortener:
+    pruner = HistoryPruner(policy, price=price)
+    return lambda messages, at: applied(messages, pruner.prune(messages, at=at).edits)
+
+
+def _sliding(messages: Conversation, _at: float) -> Conversation:
+    """Send the system message and the last three turns."""
+    kept = {index for turn in turns_of(messages)[-3:] for index in turn}
+    return tuple(m for i, m in enumerate(messages) if m.role == "system" or i in kept)
+
+
+def _cleared(messages: Conversation, _at: float) -> Conversation:
+    """Clear every tool result from before the current turn."""
+    later = turns_after(messages)
+    return tuple(
+        Message(m.role, "[cleared]", extra=m.extra) if m.role == "tool" and later[i] else m
+        for i, m in enumerate(messages)
+    )
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one policy did at one price."""
+
+    pico: int = 0
+    recovering_pico: int = 0
+    tokens: int = 0
+    uses: int = 0
+    lost: int = 0
+    staked: int = 0
+    staked_lost: int = 0
+    recovered: int = 0
+    calls: int = 0
+
+
+def history_figures(folder: Path, *, rows: int | None = None) -> dict[str, Any]:
+    """Return figures by policy and price."""
+    return figures_of(list(_read(folder / "agent_tool_chats.jsonl.gz"))[:rows])
+
+
+def figures_of(conversations: Sequence[Conversation]) -> dict[str, Any]:
+    """Replay conversations under every policy at every price."""
+    uses = [list(_uses_of(conversation)) for conversation in conversations]
+    figures: dict[str, dict[str, Any]] = {}
+    for label, price in (*PRICES.items(), (_MARKED, PRICES["1.25/.1"])):
+        made = policies(price)
+        base = _replayed(made.pop("everything"), label, price, conversations, uses)
+        figures.setdefault("everything", {})[label] = _shown(base, base)
+        for name, shortener in made.items():
+            figures.setdefault(name, {})[label] = _shown(_replayed(shortener, label, price, conversations, uses), base)
+    return figures
+
+
+def _shown(tally: Tally, base: Tally) -> dict[str, float]:
+    return {
+        "cost_change": round(tally.pico / base.pico - 1, 4),
+        "facts": round(1 - tally.lost / tally.uses, 4),
+        "at_stake": round(1 - tally.staked_lost / tally.staked, 4),
+        "recoverable": round(1 - (tally.lost - tally.recovered) / tally.uses, 4),
+        "cost_change_recovering": round((tally.pico + tally.recovering_pico) / base.pico - 1, 4),
+        "tokens_share": round(tally.tokens / base.tokens, 4),
+    }
+
+
+def _replayed(
+    shortener: Shortener,
+    label: str,
+    price: PromptPrice,
+    conversations: Sequence[Conversation],
+    uses: Sequence[Sequence[Sequence[Use]]],
+) -> Tally:
+    tally, at = Tally(), 0.0
+    for conversation, used in zip(conversations, uses, strict=True):
+        before: list[int] = []
+        at += _GAP_S
+        for call, index in enumerate(_calls(conversation)):
+            at += _STEP_S
+            sent = shortener(conversation[:index], at)
+            prompt = [token for message in sent for token in _tokens(message)]
+            read = _shared(before, prompt)
+            if label == _MARKED and read < len(before):
+                read = min(read, len(_tokens(sent[0])))
+            cost = price.cost(len(prompt), read)
+            assert cost is not None
+            tally.pico += cost
+            tally.tokens += len(prompt)
+            tally.calls += 1
+            _count_facts(tally, conversation[:index], sent, used[call], price, len(prompt))
+            before = prompt
+    return tally
+
+
+def _calls(conversation: Conversation) -> Iterator[int]:
+    return (index for index, message in enumerate(conversation) if message.role == "assistant" and index)
+
+
+def _shared(before: Sequence[int], now: Sequence[int]) -> int:
+    pairs = zip(before, now, strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(before), len(now)))
+
+
+def _tokens(message: Message) -> tuple[int, ...]:
+    calls = "".join(f"{call.name}{call.arguments}" for call in message.tool_calls)
+    return _encoded(message.role, message.text, calls)
+
+
+@lru_cache(maxsize=100_000)
+def _encoded(role: str, text: str, calls: str) -> tuple[int, ...]:
+    """Encode a message with four tokens of framing, the first telling its role."""
+    return (-1 - len(role), -1, -1, *_ENCODE(text), *_ENCODE(calls), -2)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A value that a message repeats."""
+
+    value: str
+    at_stake: bool
+    """It stands in tool results alone."""
+    sources: tuple[int, ...] = field(default=())
+
+
+_DIGITS = re.compile(r"[\w@.#/+:-]*\d[\w@.#/+:-]*")
+_NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+(?: [A-Z][a-z]+)*")
+
+
+def _uses_of(conversation: Conversation) -> Iterator[list[Use]]:
+    """List for each call the values that its answer repeats from what users and tools said before."""
+    told: dict[str, list[int]] = {}
+    texts = [_whole(message) for message in conversation]
+    done = 0
+    for index in _calls(conversation):
+        for place in range(done, index):
+            if conversation[place].role in ("user", "tool"):
+                for value in _values(conversation[place].text):
+                    told.setdefault(value, []).append(place)
+        done = index
+        answer = texts[index]
+        repeated = [value for value in told if _stands(value, answer)]
+        beside = [text for place, text in enumerate(texts[:index]) if conversation[place].role != "tool"]
+        yield [Use(value, not any(_stands(value, text) for text in beside), tuple(told[value])) for value in repeated]
+
+
+def _values(text: str) -> Iterator[str]:
+    """Yield what a text says that may be needed again: words with digits, and names."""
+    try:
+        leaves = list(_leaves(json.loads(text)))
+    except ValueError:
+        leaves = None
+    if leaves is not None:
+        yield from (leaf for leaf in leaves if 1 < len(leaf) <= 60 and re.search(r"[A-Z\d]", leaf))
+    for found in _DIGITS.findall(text):
+        value = found.strip(".,:-#/+")
+        if len(value) > 1:
+            yield value
+    if leaves is None:
+        yield from _NAME.findall(text)
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            yield str(name)
+            yield from _leaves(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _leaves(part)
+    else:
+        yield value if isinstance(value, str) else json.dumps(value)
+
+
+def _stands(value: str, text: str) -> bool:
+    """Say whether a value stands in a text as a whole word."""
+    start = text.find(value)
+    while start >= 0:
+        end = start + len(value)
+        if not (start and _inside(text[start - 1], value[0])) and not (
+            end < len(text) and _inside(text[end], value[-1])
+        ):
+            return True
+        start = text.find(value, start + 1)
+    return False
+
+
+def _inside(neighbour: str, edge: str) -> bool:
+    return (neighbour.isalnum() or neighbour == "_") and (edge.isalnum() or edge == "_")
+
+
+def _whole(message: Message) -> str:
+    return "\n".join([message.text, *(call.arguments for call in message.tool_calls)])
+
+
+def _count_facts(
+    tally: Tally, given: Conversation, sent: Conversation, uses: Sequence[Use], price: PromptPrice, tokens: int
+) -> None:
+    prompt = "\n".join(_whole(message) for message in sent)
+    for use in uses:
+        tally.uses += 1
+        tally.staked += use.at_stake
+        if _stands(use.value, prompt):
+            continue
+        tally.lost += 1
+        tally.staked_lost += use.at_stake
+        source = next((i for i in use.sources if f"[cleared {id_of(given[i].text)}" in prompt), None)
+        if source is not None:
+            tally.recovered += 1
+            # One call more: the prompt is read, and the tool's call and its result come new.
+            asked = price.cost(tokens + len(_tokens(given[source])) + _RECOVERY_TOKENS, tokens)
+            assert asked is not None
+            tally.recovering_pico += asked
+
+
+def _read(path: Path) -> Iterator[Conversation]:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            yield tuple(_neutral(message) for message in json.loads(line)["messages"])
+
+
+def _neutral(message: Mapping[str, Any]) -> Message:
+    calls = tuple(
+        ToolCall(call["id"], call["function"]["name"], call["function"]["arguments"])
+        for call in message.get("tool_calls") or ()
+    )
+    extra = {name: message[name] for name in ("tool_call_id", "name") if name in message}
+    return Message(message["role"], message.get("content") or "", calls, extra=extra or None)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=Path)
+    source.add_argument("--made-up", type=int, help="replay so many drawn conversations of another shape")
+    parser.add_argument("--rows", type=int)
+    args = parser.parse_args()
+    if args.made_up:
+        from history_made_up import made_up
+
+        print(json.dumps({"history": figures_of(list(made_up(args.made_up)))}))
+    else:
+        print(json.dumps({"history": history_figures(args.data, rows=args.rows)}))
+
+
+if __name__ == "__main__":
+    main()

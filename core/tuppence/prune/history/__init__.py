@@ -1,0 +1,50 @@
+"""Chat histories: tool results written shorter as they arrive, old ones cleared and old turns left out where that pays.
+
+Calls and their results stay together, the system message and the current turn stay as they are, and what was sent once
+changes only where the provider's prefix cache is worth less than what the cut saves.
+"""
+
+from tuppence.prune.history.arrival import fewest_tokens
+from tuppence.prune.history.clearing import Clearing
+from tuppence.prune.history.decisions import Batch, Decisions, Standing
+from tuppence.prune.history.economics import Change, Net, PromptPrice, net_of
+from tuppence.prune.history.emptying import Emptying
+from tuppence.prune.history.groups import Group, groups_of
+from tuppence.prune.history.layout import applied
+from tuppence.prune.history.policy import HistoryPolicy, PrunedHistory
+from tuppence.prune.history.pruner import HistoryPruner
+from tuppence.prune.history.recovery import RECOVER_TOOL, Recovery
+from tuppence.prune.history.shaper import HistoryShaper, prompt_price
+from tuppence.prune.history.summary import Summariser
+from tuppence.prune.history.view import Proposal, Rendered, Shortened, Strategy, View
+from tuppence.prune.history.window import Window
+
+__all__ = [
+    "RECOVER_TOOL",
+    "Batch",
+    "Change",
+    "Clearing",
+    "Decisions",
+    "Emptying",
+    "Group",
+    "HistoryPolicy",
+    "HistoryPruner",
+    "HistoryShaper",
+    "Net",
+    "PromptPrice",
+    "Proposal",
+    "PrunedHistory",
+    "Recovery",
+    "Rendered",
+    "Shortened",
+    "Standing",
+    "Strategy",
+    "Summariser",
+    "View",
+    "Window",
+    "applied",
+    "fewest_tokens",
+    "groups_of",
+    "net_of",
+    "prompt_price",
+]

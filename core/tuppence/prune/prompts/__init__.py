@@ -1,0 +1,31 @@
+"""Prompts without dead weight: lossless tidying, tools whose schemas say nothing twice, and, where asked for,
+abbreviations and phrases left out. A prompt is tidied once, where it is written: a change makes its cached prefix cold.
+"""
+
+from tuppence.prune.prompts.abbreviations import Abbreviated, abbreviated
+from tuppence.prune.prompts.fillers import Risky, Trimmed, without_fillers
+from tuppence.prune.prompts.inspection import Inspection, Prompt, Weight, inspected, read_prompt
+from tuppence.prune.prompts.schemas import minified_schema
+from tuppence.prune.prompts.shaper import TidyPrompt
+from tuppence.prune.prompts.tidying import Tidied, tidied
+from tuppence.prune.prompts.tools import MinifiedTools, minified_tool, minified_tools
+
+__all__ = [
+    "Abbreviated",
+    "Inspection",
+    "MinifiedTools",
+    "Prompt",
+    "Risky",
+    "Tidied",
+    "TidyPrompt",
+    "Trimmed",
+    "Weight",
+    "abbreviated",
+    "inspected",
+    "minified_schema",
+    "minified_tool",
+    "minified_tools",
+    "read_prompt",
+    "tidied",
+    "without_fillers",
+]
