@@ -1,8 +1,5 @@
 """What policies for histories do to cost and to facts, over agent conversations replayed call by call.
 
-    python benchmarks/pruning_parts/history.py --data DIR [--rows N]
-    python benchmarks/pruning_parts/history.py --made-up N
-
 `DIR/agent_tool_chats.jsonl.gz` has one conversation a line, in OpenAI's form: {id, messages}. Each assistant message is
 one call, whose prompt is everything before it; a policy sees that prompt and the conversations before this one, nothing
 later. Calls are ten seconds apart, conversations an hour. The prefix cache is exact: what a prompt has in common with
@@ -17,25 +14,23 @@ over the uses whose value stands in tool results alone. `recoverable` adds what 
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import bpe_openai
 
+from pruning_parts.history_uses import Conversation, Use, calls_of, stands, uses_of, whole
 from tuppence.prices import token_rate
 from tuppence.prune.history import HistoryPolicy, HistoryPruner, PromptPrice, applied
 from tuppence.prune.history.groups import turns_after, turns_of
 from tuppence.prune.history.stubs import id_of
 from tuppence.request import Message, ToolCall
 
-Conversation = tuple[Message, ...]
 Shortener = Callable[[Conversation, float], Conversation]
 """Returns what is sent of a prompt at a moment."""
 
@@ -100,17 +95,16 @@ class Tally:
     staked: int = 0
     staked_lost: int = 0
     recovered: int = 0
-    calls: int = 0
 
 
-def history_figures(folder: Path, *, rows: int | None = None) -> dict[str, Any]:
+def history_figures(folder: Path) -> dict[str, Any]:
     """Return figures by policy and price."""
-    return figures_of(list(_read(folder / "agent_tool_chats.jsonl.gz"))[:rows])
+    return figures_of(list(_read(folder / "agent_tool_chats.jsonl.gz")))
 
 
 def figures_of(conversations: Sequence[Conversation]) -> dict[str, Any]:
     """Replay conversations under every policy at every price."""
-    uses = [list(_uses_of(conversation)) for conversation in conversations]
+    uses = [list(uses_of(conversation)) for conversation in conversations]
     figures: dict[str, dict[str, Any]] = {}
     for label, price in (*PRICES.items(), (_MARKED, PRICES["1.25/.1"])):
         made = policies(price)
@@ -143,7 +137,7 @@ def _replayed(
     for conversation, used in zip(conversations, uses, strict=True):
         before: list[int] = []
         at += _GAP_S
-        for call, index in enumerate(_calls(conversation)):
+        for call, index in enumerate(calls_of(conversation)):
             at += _STEP_S
             sent = shortener(conversation[:index], at)
             prompt = [token for message in sent for token in _tokens(message)]
@@ -154,14 +148,9 @@ def _replayed(
             assert cost is not None
             tally.pico += cost
             tally.tokens += len(prompt)
-            tally.calls += 1
             _count_facts(tally, conversation[:index], sent, used[call], price, len(prompt))
             before = prompt
     return tally
-
-
-def _calls(conversation: Conversation) -> Iterator[int]:
-    return (index for index, message in enumerate(conversation) if message.role == "assistant" and index)
 
 
 def _shared(before: Sequence[int], now: Sequence[int]) -> int:
@@ -180,94 +169,14 @@ def _encoded(role: str, text: str, calls: str) -> tuple[int, ...]:
     return (-1 - len(role), -1, -1, *_ENCODE(text), *_ENCODE(calls), -2)
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
-    """A value that a message repeats."""
-
-    value: str
-    at_stake: bool
-    """It stands in tool results alone."""
-    sources: tuple[int, ...] = field(default=())
-
-
-_DIGITS = re.compile(r"[\w@.#/+:-]*\d[\w@.#/+:-]*")
-_NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-z]+(?: [A-Z][a-z]+)*")
-
-
-def _uses_of(conversation: Conversation) -> Iterator[list[Use]]:
-    """List for each call the values that its answer repeats from what users and tools said before."""
-    told: dict[str, list[int]] = {}
-    texts = [_whole(message) for message in conversation]
-    done = 0
-    for index in _calls(conversation):
-        for place in range(done, index):
-            if conversation[place].role in ("user", "tool"):
-                for value in _values(conversation[place].text):
-                    told.setdefault(value, []).append(place)
-        done = index
-        answer = texts[index]
-        repeated = [value for value in told if _stands(value, answer)]
-        beside = [text for place, text in enumerate(texts[:index]) if conversation[place].role != "tool"]
-        yield [Use(value, not any(_stands(value, text) for text in beside), tuple(told[value])) for value in repeated]
-
-
-def _values(text: str) -> Iterator[str]:
-    """Yield what a text says that may be needed again: words with digits, and names."""
-    try:
-        leaves = list(_leaves(json.loads(text)))
-    except ValueError:
-        leaves = None
-    if leaves is not None:
-        yield from (leaf for leaf in leaves if 1 < len(leaf) <= 60 and re.search(r"[A-Z\d]", leaf))
-    for found in _DIGITS.findall(text):
-        value = found.strip(".,:-#/+")
-        if len(value) > 1:
-            yield value
-    if leaves is None:
-        yield from _NAME.findall(text)
-
-
-def _leaves(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for name, part in value.items():
-            yield str(name)
-            yield from _leaves(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _leaves(part)
-    else:
-        yield value if isinstance(value, str) else json.dumps(value)
-
-
-def _stands(value: str, text: str) -> bool:
-    """Say whether a value stands in a text as a whole word."""
-    start = text.find(value)
-    while start >= 0:
-        end = start + len(value)
-        if not (start and _inside(text[start - 1], value[0])) and not (
-            end < len(text) and _inside(text[end], value[-1])
-        ):
-            return True
-        start = text.find(value, start + 1)
-    return False
-
-
-def _inside(neighbour: str, edge: str) -> bool:
-    return (neighbour.isalnum() or neighbour == "_") and (edge.isalnum() or edge == "_")
-
-
-def _whole(message: Message) -> str:
-    return "\n".join([message.text, *(call.arguments for call in message.tool_calls)])
-
-
 def _count_facts(
     tally: Tally, given: Conversation, sent: Conversation, uses: Sequence[Use], price: PromptPrice, tokens: int
 ) -> None:
-    prompt = "\n".join(_whole(message) for message in sent)
+    prompt = "\n".join(whole(message) for message in sent)
     for use in uses:
         tally.uses += 1
         tally.staked += use.at_stake
-        if _stands(use.value, prompt):
+        if stands(use.value, prompt):
             continue
         tally.lost += 1
         tally.staked_lost += use.at_stake
@@ -293,22 +202,3 @@ def _neutral(message: Mapping[str, Any]) -> Message:
     )
     extra = {name: message[name] for name in ("tool_call_id", "name") if name in message}
     return Message(message["role"], message.get("content") or "", calls, extra=extra or None)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--data", type=Path)
-    source.add_argument("--made-up", type=int, help="replay so many drawn conversations of another shape")
-    parser.add_argument("--rows", type=int)
-    args = parser.parse_args()
-    if args.made_up:
-        from history_made_up import made_up
-
-        print(json.dumps({"history": figures_of(list(made_up(args.made_up)))}))
-    else:
-        print(json.dumps({"history": history_figures(args.data, rows=args.rows)}))
-
-
-if __name__ == "__main__":
-    main()

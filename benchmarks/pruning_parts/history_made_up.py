@@ -1,6 +1,8 @@
 """Conversations of another shape than tau-bench's, drawn at random: a shop's back office, with parallel calls, lists
 wrapped in objects, logs in plain text, and users who now and then come back to a row that nobody had mentioned.
 
+    cd benchmarks; python -m pruning_parts.history_made_up 60
+
 Shares are plain guesses, set before anything was measured on them; they are no traffic of anybody's.
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,7 +74,7 @@ class _Desk:
     def _stock(self) -> Iterator[Message]:
         """Look through a table of stock."""
         rows = [
-            {"sku": f"S-{self.draw.randint(1000, 9999)}", "shelf": f"{self.draw.choice('ABC')}{self.draw.randint(1, 60)}",
+            {"sku": f"S-{self.draw.randint(1000, 9999)}", "shelf": f"A{self.draw.randint(1, 60)}",
              "left": self.draw.randint(0, 400), "price": self.draw.randint(100, 9999) / 100}
             for _ in range(self.draw.randint(8, 30))
         ]  # fmt: skip
@@ -123,3 +126,9 @@ class _Desk:
         for call, (_, _, result) in zip(made, calls, strict=True):
             text = result if isinstance(result, str) else json.dumps(result)
             yield Message("tool", text, extra={"tool_call_id": call.id, "name": call.name})
+
+
+if __name__ == "__main__":
+    from pruning_parts.history import figures_of
+
+    print(json.dumps({"history": figures_of(list(made_up(int(sys.argv[1]))))}))

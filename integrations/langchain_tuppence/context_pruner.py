@@ -13,13 +13,13 @@ from typing import Any
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.runnables import Runnable, RunnableLambda
-from pydantic import ConfigDict, Field, PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from tuppence.errors import ConfigError, RequestError
 from tuppence.failures import is_control_flow
 from tuppence.prune.audit import DEFAULT_MODEL, Audit
 from tuppence.prune.notes import METADATA, TITLE_KEYS, note_on, title_in
-from tuppence.prune.passages import KeptPassage, Passage, PassagePruner
+from tuppence.prune.passages import KeptPassage, Passage, PassagePruner, Scorer
 
 log = logging.getLogger("tuppence.prune")
 
@@ -30,8 +30,8 @@ class ContextPruner(BaseDocumentCompressor):
     Options are those of `tuppence.prune.passages.PassagePruner`, or give one as `pruner`. A document keeps its id,
     its metadata and its place; `metadata["tuppence"]` holds `spans` (where the kept pieces stood in `page_content`),
     `cut` (start, end and text of what was left out) and the `audit` of the whole call. Documents of which nothing is
-    needed are left out, never all of them; where nothing is cut, all come back as they are. `on_audit` is called with
-    each call's `Audit`, in the thread that prunes.
+    needed are left out, never all of them; those of which nothing is cut come back as they are. `on_audit` is called
+    with each call's `Audit`, in the thread that prunes.
     """
 
     max_tokens: int | None = None
@@ -39,23 +39,27 @@ class ContextPruner(BaseDocumentCompressor):
     keep_probability: float | None = None
     model: str = DEFAULT_MODEL
     """Whose tokens are counted."""
-    scorer: Any = Field(default=None, exclude=True, repr=False)
-    pruner: PassagePruner | None = Field(default=None, exclude=True, repr=False)
-    """One that was made already, in place of the five options above."""
     title_keys: tuple[str, ...] = TITLE_KEYS
     """Keys of the metadata that may hold a title, the first that does is taken: it is counted with the text, and tells
     what the text is about."""
     on_audit: Callable[[Audit], object] | None = Field(default=None, exclude=True, repr=False)
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
-
     _pruner: PassagePruner = PrivateAttr()
 
-    def model_post_init(self, context: Any, /) -> None:
-        options = {"max_tokens": self.max_tokens, "share": self.share, "keep_probability": self.keep_probability}
-        if self.pruner is not None and any(one is not None for one in (*options.values(), self.scorer)):
-            raise ConfigError(f"a pruner and {options} with a scorer {self.scorer!r}: give the options to the pruner")
-        self._pruner = self.pruner or PassagePruner(**options, scorer=self.scorer, model=self.model)  # type: ignore[arg-type]
+    def __init__(
+        self, *, max_tokens: int | None = None, share: float | None = None, keep_probability: float | None = None,
+        model: str = DEFAULT_MODEL, scorer: Scorer | None = None, pruner: PassagePruner | None = None,
+        title_keys: Sequence[str] = TITLE_KEYS, on_audit: Callable[[Audit], object] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            max_tokens=max_tokens, share=share, keep_probability=keep_probability, model=model,
+            title_keys=tuple(title_keys), on_audit=on_audit,
+        )  # fmt: skip
+        if pruner is not None and (max_tokens, share, keep_probability, scorer) != (None, None, None, None):
+            raise ConfigError("a pruner is given, and options for one beside it: give the options to the pruner")
+        self._pruner = pruner or PassagePruner(
+            max_tokens=max_tokens, share=share, keep_probability=keep_probability, scorer=scorer, model=model
+        )
 
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
@@ -65,8 +69,6 @@ class ContextPruner(BaseDocumentCompressor):
             pruned = self._pruner.prune(query, [self._passage(one) for one in documents])
             if self.on_audit is not None:
                 self.on_audit(pruned.audit)
-            if not pruned.audit.cuts:
-                return documents
             return [_shortened(documents[one.index], one, pruned.audit) for one in pruned.passages]
         except Exception as error:
             if is_control_flow(error):
@@ -105,7 +107,10 @@ def _score(metadata: Mapping[str, Any]) -> float | None:
 
 
 def _shortened(document: Document, kept: KeptPassage, audit: Audit) -> Document:
-    metadata = {**document.metadata, METADATA: note_on(document.page_content, kept, audit)}
+    note = note_on(document.page_content, kept, audit)
+    if not note["cut"]:
+        return document
+    metadata = {**document.metadata, METADATA: note}
     return document.model_copy(update={"page_content": kept.text, "metadata": metadata})
 
 

@@ -18,7 +18,7 @@ from tuppence.errors import ConfigError
 from tuppence.failures import is_control_flow
 from tuppence.prune.audit import DEFAULT_MODEL, Audit
 from tuppence.prune.notes import METADATA, TITLE_KEYS, note_on, title_in
-from tuppence.prune.passages import KeptPassage, Passage, PassagePruner
+from tuppence.prune.passages import KeptPassage, Passage, PassagePruner, Scorer
 
 log = logging.getLogger("tuppence.prune")
 
@@ -30,7 +30,8 @@ class ContextPruner(BaseNodePostprocessor):
     relationships, metadata and place; `start_char_idx` and `end_char_idx` move to the first and last kept sentence.
     `metadata["tuppence"]` holds `spans` (where the kept pieces stood in the node's text), `cut` (start, end and text of
     what was left out) and the `audit` of the whole call. Nodes with pictures or sound, or without text, stay as they
-    are, and so do all where nothing is cut. `on_audit` is called with each call's `Audit`, in the thread that prunes.
+    are, and so do those of which nothing is cut. `on_audit` is called with each call's `Audit`, in the thread that
+    prunes.
     """
 
     max_tokens: int | None = None
@@ -38,23 +39,29 @@ class ContextPruner(BaseNodePostprocessor):
     keep_probability: float | None = None
     model: str = DEFAULT_MODEL
     """Whose tokens are counted."""
-    scorer: Any = Field(default=None, exclude=True, repr=False)
-    pruner: PassagePruner | None = Field(default=None, exclude=True, repr=False)
-    """One that was made already, in place of the five options above."""
     title_keys: tuple[str, ...] = TITLE_KEYS
     """Keys of the metadata that may hold a title, the first that does is taken: it is counted with the text, and tells
     what the text is about."""
     on_audit: Callable[[Audit], object] | None = Field(default=None, exclude=True, repr=False)
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     _pruner: PassagePruner = PrivateAttr()
 
-    def model_post_init(self, context: Any, /) -> None:
-        options = {"max_tokens": self.max_tokens, "share": self.share, "keep_probability": self.keep_probability}
-        if self.pruner is not None and any(one is not None for one in (*options.values(), self.scorer)):
-            raise ConfigError(f"a pruner and {options} with a scorer {self.scorer!r}: give the options to the pruner")
-        self._pruner = self.pruner or PassagePruner(**options, scorer=self.scorer, model=self.model)  # type: ignore[arg-type]
+    def __init__(
+        self, *, max_tokens: int | None = None, share: float | None = None, keep_probability: float | None = None,
+        model: str = DEFAULT_MODEL, scorer: Scorer | None = None, pruner: PassagePruner | None = None,
+        title_keys: Sequence[str] = TITLE_KEYS, on_audit: Callable[[Audit], object] | None = None, **llama_index: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            max_tokens=max_tokens, share=share, keep_probability=keep_probability, model=model,
+            title_keys=tuple(title_keys), on_audit=on_audit, **llama_index,
+        )  # fmt: skip
+        if pruner is not None and (max_tokens, share, keep_probability, scorer) != (None, None, None, None):
+            raise ConfigError("a pruner is given, and options for one beside it: give the options to the pruner")
+        self._pruner = pruner or PassagePruner(
+            max_tokens=max_tokens, share=share, keep_probability=keep_probability, scorer=scorer, model=model
+        )
 
     @classmethod
     def class_name(cls) -> str:
@@ -80,8 +87,6 @@ class ContextPruner(BaseNodePostprocessor):
         pruned = self._pruner.prune(question, [self._passage(nodes[place]) for place in texts])
         if self.on_audit is not None:
             self.on_audit(pruned.audit)
-        if not pruned.audit.cuts:
-            return nodes
         kept = {texts[one.index]: one for one in pruned.passages}
         others = set(range(len(nodes))) - set(texts)
         return [
@@ -109,9 +114,12 @@ def _is_text(node: BaseNode) -> bool:
 def _shortened(scored: NodeWithScore, kept: KeptPassage, audit: Audit) -> NodeWithScore:
     """Copy a node with what is left of its text; nothing that is done to the copy reaches the original."""
     node = scored.node
+    note = note_on(_text(node), kept, audit)
+    if not note["cut"]:
+        return scored
     copy = node.model_copy(
         update={
-            "metadata": {**node.metadata, METADATA: note_on(_text(node), kept, audit)},
+            "metadata": {**node.metadata, METADATA: note},
             "relationships": dict(node.relationships),
             "excluded_llm_metadata_keys": [*node.excluded_llm_metadata_keys, METADATA],
             "excluded_embed_metadata_keys": [*node.excluded_embed_metadata_keys, METADATA],

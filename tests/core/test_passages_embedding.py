@@ -1,5 +1,6 @@
 """Sentences scored by meaning: other words for the same are found, and a text is embedded once."""
 
+import pickle
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,12 @@ class TestVectors:
             "How many funnels?", [CAR, Passage(SHIP.text, title="Great Eastern")]
         )
         assert "Great Eastern\nIts funnels were yellow." in embedder.asked
+
+    def test_a_pruner_travels_without_its_vectors(self) -> None:
+        """To another process, where it does the same."""
+        pruner = PassagePruner(share=0.4, scorer=EmbeddingScorer(Letters()))
+        once = pruner.prune("How do bees dance?", [CAR, BEES])
+        assert pickle.loads(pickle.dumps(pruner)).prune("How do bees dance?", [CAR, BEES]) == once
 
     def test_keeping_fewer_than_none_is_refused(self) -> None:
         """Bad configuration is told where it is written."""

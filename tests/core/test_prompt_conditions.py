@@ -8,7 +8,7 @@ from tuppence.errors import ConfigError
 from tuppence.prune.audit import counter_for
 from tuppence.prune.prompts.conditions import (
     DynamicPrompt,
-    Section,
+    PromptSection,
     has_tool,
     matches,
     mentions,
@@ -17,9 +17,9 @@ from tuppence.prune.prompts.conditions import (
 )
 from tuppence.request import Message, Replace, Request
 
-RULES = Section("Be polite. Never promise a date.", "rules")
-REFUNDS = Section("Refunds go to the card that paid.", "refunds", mentions("refund", "money back"))
-SEARCH = Section("Search before you answer.", "search", has_tool("search"))
+RULES = PromptSection("Be polite. Never promise a date.", "rules")
+REFUNDS = PromptSection("Refunds go to the card that paid.", "refunds", mentions("refund", "money back"))
+SEARCH = PromptSection("Search before you answer.", "search", has_tool("search"))
 MARKDOWN = """You help customers of a shop.
 
 ## Refunds
@@ -113,7 +113,7 @@ class TestPrompt:
         def broken(request: Request) -> bool:
             raise KeyError("plan")
 
-        prompt = DynamicPrompt([RULES, Section("Gold members ship free.", "gold", broken), SEARCH]).prompt_for(
+        prompt = DynamicPrompt([RULES, PromptSection("Gold members ship free.", "gold", broken), SEARCH]).prompt_for(
             asks("hi")
         )
         assert prompt.sections == ("rules", "gold")
@@ -129,11 +129,11 @@ class TestPrompt:
         ("sections", "message"),
         [
             ([], "without any text"),
-            ([Section(" ")], "without any text"),
+            ([PromptSection(" ")], "without any text"),
             ([RULES, RULES], "named alike: \\['rules'\\]"),
         ],
     )
-    def test_sections_must_be_some_and_told_apart(self, sections: list[Section], message: str) -> None:
+    def test_sections_must_be_some_and_told_apart(self, sections: list[PromptSection], message: str) -> None:
         """An audit names sections, so names must tell."""
         with pytest.raises(ConfigError, match=message):
             DynamicPrompt(sections)
@@ -142,7 +142,7 @@ class TestPrompt:
     def test_any_sections_keep_their_order_and_grow_by_nothing(self, given: list[tuple[str, bool | None]]) -> None:
         """Never longer than all of them, the unconditional ones first, and what is left out is in the audit."""
         sections = [
-            Section(f"Section {n}: {text}", str(n), None if on is None else lambda _request, on=on: on)  # type: ignore[misc]
+            PromptSection(f"Section {n}: {text}", str(n), None if on is None else lambda _request, on=on: on)  # type: ignore[misc]
             for n, (text, on) in enumerate(given)
         ]
         prompt = DynamicPrompt(sections)

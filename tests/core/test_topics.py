@@ -17,7 +17,8 @@ from tuppence.prune.topics.saying import said_once
 
 LINKING = Linking(0.2, "tf-idf", 0.01, 99)
 BRIDGE = Passage(
-    "The Tay bridge carries trains across the Firth of Tay. It was opened in 1887. The old bridge fell in 1879.",
+    "The Tay bridge carries trains across the Firth of Tay. The bridge was opened in 1887. "
+    "The old bridge fell in 1879.",
     "a",
     "Tay Bridge",
 )
@@ -80,6 +81,13 @@ class TestSayingOnce:
         )
         assert len(said(*texts)) == 4
         assert "Yes." in said("Is it open all year? Yes.", "Yes, it is open on Sundays.")
+
+    def test_a_sentence_that_another_leans_on_stays_with_it(self) -> None:
+        """`He` must not be left without the name before it."""
+        assert said("John Smith was an actor.", "John Smith was an actor. He died in 1999.")[-2:] == [
+            "John Smith was an actor.",
+            "He died in 1999.",
+        ]
 
     def test_a_leaning_sentence_goes_with_the_one_that_it_leans_on(self) -> None:
         """A copied paragraph is a copy in all its sentences."""
@@ -182,9 +190,9 @@ class TestMerging:
         bridge = merged.topics[0]
         assert (bridge.name, bridge.sources) == ("Tay Bridge", ("a", "b"))
         assert bridge.merged.text == (
-            "It was opened in 1887. The old bridge fell in 1879.\n\nDundee\n" + BRIDGE_AGAIN.text
+            "The bridge was opened in 1887. The old bridge fell in 1879.\n\nDundee\n" + BRIDGE_AGAIN.text
         )
-        assert [(one.id, one.span.start) for one in bridge.statements] == [("a", 55), ("a", 78), ("b", 0), ("b", 76)]
+        assert [(one.id, one.span.start) for one in bridge.statements] == [("a", 55), ("a", 86), ("b", 0), ("b", 76)]
         assert merged.passages[1].text == COFFEE.text
 
     def test_the_audit_says_where_a_sentence_that_went_is_said(self) -> None:

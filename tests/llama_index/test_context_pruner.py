@@ -23,6 +23,7 @@ from llama_index.core.schema import (
     RelatedNodeInfo,
     TextNode,
 )
+from pydantic import ValidationError
 
 from llama_index_tuppence import ContextPruner
 from tuppence.errors import ConfigError
@@ -159,6 +160,8 @@ class TestFailure:
         """When the pruner is made, not when it is used."""
         with pytest.raises(ConfigError, match="share"):
             ContextPruner(share=2)
+        with pytest.raises(ValidationError, match="shares"):
+            ContextPruner(shares=0.2)
 
 
 async def test_async_in_a_thread() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from tuppence.prices import PicoUSD, Rate
 from tuppence.tokens import count_tokens
@@ -21,7 +22,12 @@ TokenCounter = Callable[[str], int]
 
 def counter_for(model: str = DEFAULT_MODEL) -> TokenCounter:
     """Return what counts a text's tokens as `model` reads it; an estimate where its vocabulary is not at hand."""
-    return lambda text: count_tokens(text, model).tokens
+    # A partial and no lambda: what holds a counter may have to travel to another process.
+    return partial(_tokens, model=model)
+
+
+def _tokens(text: str, *, model: str) -> int:
+    return count_tokens(text, model).tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ _FENCED = re.compile(r"^(```|~~~).*?^\1[^\n]*$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class PromptSection:
     """A part of a prompt, and when it is sent."""
 
     text: str
@@ -57,7 +57,7 @@ class DynamicPrompt:
 
     __slots__ = ("_count", "_known", "full", "sections")
 
-    def __init__(self, sections: Sequence[Section], *, model: str = DEFAULT_MODEL) -> None:
+    def __init__(self, sections: Sequence[PromptSection], *, model: str = DEFAULT_MODEL) -> None:
         if not any(section.text.strip() for section in sections):
             raise ConfigError(f"a prompt of {len(sections)} sections without any text: give at least one that has some")
         labels = [section.label for section in sections if section.text.strip()]
@@ -107,10 +107,10 @@ class DynamicPrompt:
         )
         return AssembledPrompt(text, _names(kept), Audit(before, after, cuts, "; ".join(broken)))
 
-    def _sorted(self, request: Request) -> tuple[list[Section], list[Section], list[str]]:
+    def _sorted(self, request: Request) -> tuple[list[PromptSection], list[PromptSection], list[str]]:
         """Return the sections to send, those to leave out, and which conditions broke."""
-        kept: list[Section] = []
-        left: list[Section] = []
+        kept: list[PromptSection] = []
+        left: list[PromptSection] = []
         broken: list[str] = []
         for section in self.sections:
             try:
@@ -122,7 +122,7 @@ class DynamicPrompt:
         return kept, left, broken
 
 
-def sections_by_heading(text: str, when: Mapping[str, Condition]) -> list[Section]:
+def sections_by_heading(text: str, when: Mapping[str, Condition]) -> list[PromptSection]:
     """Cut a Markdown prompt at its headings; those that `when` names, without their `#`, get that condition.
 
     A named section ends where a heading of its own or a higher level begins, so its subsections go with it. What no
@@ -143,15 +143,15 @@ def sections_by_heading(text: str, when: Mapping[str, Condition]) -> list[Sectio
     return list(_pieces(text, cuts, when))
 
 
-def _pieces(text: str, cuts: Sequence[tuple[int, int, str]], when: Mapping[str, Condition]) -> Iterator[Section]:
+def _pieces(text: str, cuts: Sequence[tuple[int, int, str]], when: Mapping[str, Condition]) -> Iterator[PromptSection]:
     at = 0
     for number, (start, end, title) in enumerate(cuts):
         if text[at:start].strip():
-            yield Section(text[at:start].strip(), f"part {number + 1}")
-        yield Section(text[start:end].strip(), title, when[title])
+            yield PromptSection(text[at:start].strip(), f"part {number + 1}")
+        yield PromptSection(text[start:end].strip(), title, when[title])
         at = end
     if text[at:].strip():
-        yield Section(text[at:].strip(), f"part {len(cuts) + 1}")
+        yield PromptSection(text[at:].strip(), f"part {len(cuts) + 1}")
 
 
 def _headings(text: str) -> Iterator[tuple[int, int, str]]:
@@ -196,9 +196,9 @@ def _tool_name(tool: Mapping[str, object]) -> object:
     return described.get("name") if isinstance(described, Mapping) else None
 
 
-def _joined(sections: Sequence[Section]) -> str:
+def _joined(sections: Sequence[PromptSection]) -> str:
     return "\n\n".join(section.text.strip("\n") for section in sections)
 
 
-def _names(sections: Sequence[Section]) -> tuple[str, ...]:
+def _names(sections: Sequence[PromptSection]) -> tuple[str, ...]:
     return tuple(section.label for section in sections)

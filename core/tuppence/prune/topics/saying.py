@@ -2,7 +2,7 @@
 
 All of it: its words, numbers and signs stand there too, as one unbroken run, with as many negations around them. Looser
 rules were left out on purpose: two sentences that differ in `may`, in `was` or in a name are two statements. A sentence
-that leans on the one before it, since it opens with `he` or is a bare `Yes.`, goes only together with that one.
+that leans on the one before it, since it opens with `he` or is a bare `Yes.`, goes and stays together with that one.
 """
 
 from __future__ import annotations
@@ -57,9 +57,10 @@ def said_once(texts: Sequence[str], passages: Sequence[int]) -> tuple[list[Sente
     found = [Sentence(at, span) for at in passages for span in sentences(texts[at])]
     pieces = [said(one.span.of(texts[one.passage])) for one in found]
     sayers = _sayers(pieces)
-    for number in sorted(sayers):
-        if _leans(pieces[number]) and not _follows(number, sayers, found):
-            del sayers[number]
+    for unit in _units(found, pieces):
+        if not _goes(unit, sayers, found, pieces):
+            for number in unit:
+                sayers.pop(number, None)
     kept = [one for number, one in enumerate(found) if number not in sayers]
     return kept, [Repeat(found[number], found[by]) for number, by in sorted(sayers.items())]
 
@@ -83,12 +84,26 @@ def _sayers(pieces: Sequence[Sequence[str]]) -> dict[int, int]:
     return sayers
 
 
-def _follows(number: int, sayers: dict[int, int], found: Sequence[Sentence]) -> bool:
-    """Say whether the sentence before is left out too, and said just before where this one is said."""
-    by = sayers[number]
-    if not number or not by or sayers.get(number - 1) != by - 1:
+def _units(found: Sequence[Sentence], pieces: Sequence[Sequence[str]]) -> list[list[int]]:
+    """Put each sentence together with those behind it that lean on it."""
+    units: list[list[int]] = []
+    for number, sentence in enumerate(found):
+        if number and found[number - 1].passage == sentence.passage and _leans(pieces[number]):
+            units[-1].append(number)
+        else:
+            units.append([number])
+    return units
+
+
+def _goes(
+    unit: Sequence[int], sayers: dict[int, int], found: Sequence[Sentence], pieces: Sequence[Sequence[str]]
+) -> bool:
+    """Say whether a unit can be left out: another one says all of it in its order, and it leans on nothing else."""
+    first = sayers.get(unit[0], -1)
+    if first < 0 or _leans(pieces[unit[0]]):
         return False
-    return all(found[n - 1].passage == found[n].passage for n in (number, by))
+    whole = all(sayers.get(number) == first + at for at, number in enumerate(unit))
+    return whole and found[first].passage == found[first + len(unit) - 1].passage
 
 
 def _leans(pieces: Sequence[str]) -> bool:
