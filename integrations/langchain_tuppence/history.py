@@ -15,7 +15,7 @@ from typing import Any
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
 from langchain_core.prompt_values import PromptValue
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableConfig, RunnableLambda
 from langchain_core.runnables.config import get_callback_manager_for_config
 
 from langchain_tuppence.calls import tags_of
@@ -87,7 +87,10 @@ class Front:
 
     def readers(self, model: Any) -> tuple[Tier, ...]:
         """Describe the model that will read what is sent: its price decides what is cut."""
-        return model.policy.tiers if isinstance(model, ChatTuppence) else built([model], self._prices)[0]
+        bare = model
+        while isinstance(bare, RunnableBinding):
+            bare = bare.bound
+        return bare.policy.tiers if isinstance(bare, ChatTuppence) else built([model], self._prices)[0]
 
     def shaped(self, messages: list[BaseMessage], tiers: tuple[Tier, ...], config: RunnableConfig) -> list[BaseMessage]:
         """Return what to send in place of `messages`."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import logging
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -24,7 +26,7 @@ from tuppence.errors import ConfigError
 from tuppence.prices import token_rate
 from tuppence.prune.history import HistoryPolicy, HistoryPruner, HistoryShaper, Summariser, Window
 from tuppence.request import Request
-from tuppence.testing import ProviderServer
+from tuppence.testing import ProviderServer, Turn
 from tuppence.tiers import Tier
 
 from .histories import ORDERS, talk
@@ -101,9 +103,10 @@ class TestWhatIsSent:
         assert await prune_history(large(server), ledger=None).ainvoke(talk()) == sync
 
     def test_in_front_of_a_facade(self, server: ProviderServer) -> None:
-        """The price is that of its own tiers."""
+        """The price is that of its own tiers, whatever is bound to it."""
         llm = ChatTuppence(tiers=[large(server)], ledger=None)
-        assert prune_history(llm, ledger=None).invoke(talk())[3].text.startswith("[cleared ")
+        for model in (llm, llm.bind(stop=["END"])):
+            assert prune_history(model, ledger=None).invoke(talk())[3].text.startswith("[cleared ")
 
 
 class TestASummary:
@@ -143,6 +146,20 @@ class TestASummary:
         """A chain's events tell of the messages, not of how notes were written."""
         events = [event async for event in noting(server).astream_events(talk(), version="v2")]
         assert {event["name"] for event in events} == {"prune_history"}
+
+    async def test_that_nobody_waits_for_is_paid_all_the_same(self, server: ProviderServer) -> None:
+        """A caller who goes while it is written: what was begun is billed, as an estimate."""
+        step = noting(server)
+        server.model("small-model", replies=Turn(NOTES, hold=threading.Event()))
+        with spend() as around:
+            asked = asyncio.ensure_future(step.ainvoke(talk()))
+            await asyncio.to_thread(server.await_arrived, 1)
+            asked.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asked
+        (attempt,) = around.attempts
+        assert (attempt.cause, attempt.outcome, attempt.status) == ("condense", "abandoned", "estimated")
+        assert around.usd > 0
 
     def test_that_cannot_be_had_leaves_the_history(self, server: ProviderServer) -> None:
         """A cheap model that is down costs no answer."""

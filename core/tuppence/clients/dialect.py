@@ -144,6 +144,9 @@ def retold(item: Json, text: str) -> Json:
     content = item.get("content")
     if not isinstance(content, list):
         return {**item, "content": text}
+    if len(content) == 1 and isinstance(content[0], Mapping) and content[0].get("type") == "tool_result":
+        # A turn of Anthropic's that only brings a tool's result: its text is the result's.
+        return {**item, "content": [retold(dict(content[0]), text)]}
     parts: list[Any] = []
     kinds = ("text", "input_text", "output_text")
     first = next((i for i, part in enumerate(content) if part.get("type") in kinds), None)
