@@ -82,7 +82,8 @@ class Front:
         shapers = (HistoryShaper(),) if shape is None else tuple(shape)
         # The tier stands for whatever model is asked behind it: no policy of ours asks that one.
         self._policy = Policy(tiers=(Tier("model"),), judges=asked, shape=shapers, check=None, surface="langchain")
-        self._ledger = open_ledger(ledger)
+        # Where nobody can be asked there is nothing to write down.
+        self._ledger = open_ledger(ledger) if asked else None
         self._on_shaped = on_shaped
 
     def readers(self, model: Any) -> tuple[Tier, ...]:

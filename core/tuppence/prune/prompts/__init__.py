@@ -3,6 +3,26 @@ abbreviations and phrases left out. A prompt is tidied once, where it is written
 """
 
 from tuppence.prune.prompts.abbreviations import Abbreviated, abbreviated
+from tuppence.prune.prompts.conditions import (
+    AssembledPrompt,
+    Condition,
+    DynamicPrompt,
+    PromptSection,
+    has_tool,
+    matches,
+    mentions,
+    sections_by_heading,
+    tagged,
+)
+from tuppence.prune.prompts.examples import (
+    BlockCosts,
+    Example,
+    ExampleSelector,
+    Needed,
+    Selection,
+    block_costs,
+    needed_examples,
+)
 from tuppence.prune.prompts.fillers import Risky, Trimmed, without_fillers
 from tuppence.prune.prompts.inspection import Inspection, Prompt, Weight, inspected, read_prompt
 from tuppence.prune.prompts.schemas import minified_schema
@@ -12,20 +32,36 @@ from tuppence.prune.prompts.tools import MinifiedTools, minified_tool, minified_
 
 __all__ = [
     "Abbreviated",
+    "AssembledPrompt",
+    "BlockCosts",
+    "Condition",
+    "DynamicPrompt",
+    "Example",
+    "ExampleSelector",
     "Inspection",
     "MinifiedTools",
+    "Needed",
     "Prompt",
+    "PromptSection",
     "Risky",
+    "Selection",
     "Tidied",
     "TidyPrompt",
     "Trimmed",
     "Weight",
     "abbreviated",
+    "block_costs",
+    "has_tool",
     "inspected",
+    "matches",
+    "mentions",
     "minified_schema",
     "minified_tool",
     "minified_tools",
+    "needed_examples",
     "read_prompt",
+    "sections_by_heading",
+    "tagged",
     "tidied",
     "without_fillers",
 ]
