@@ -83,6 +83,8 @@ class Spend:
     def __init__(self) -> None:
         self.attempts: list[Attempt] = []
         """Every provider call, hits included, in the order in which their calls were settled."""
+        self.pruned_tokens = 0
+        """Input tokens that were left out: of prompts by shapers, of what was retrieved by context pruners."""
         self._ids: set[str] = set()
         self._adding = threading.Lock()
 
@@ -91,6 +93,12 @@ class Spend:
         with self._adding:
             self._ids.add(result.call_id)
             self.attempts += result.attempts
+            self.pruned_tokens += result.decision.pruned_tokens
+
+    def leave_out(self, tokens: int) -> None:
+        """Count what was left out of a context before any call was made with it."""
+        with self._adding:
+            self.pruned_tokens += tokens
 
     @property
     def calls(self) -> int:

@@ -8,8 +8,8 @@ break stop the call.
 
 from __future__ import annotations
 
-from tuppence.asking import guarded
-from tuppence.attempts import Decision, Result
+from tuppence.asking import Asking, guarded
+from tuppence.attempts import Decision, Result, new_call_id
 from tuppence.books import Books, go_round
 from tuppence.climb import Climb
 from tuppence.effects import Abandoned, Broken, Choice, Deliver, Plan, Record, Settle
@@ -50,6 +50,26 @@ def plan(request: Request, policy: Policy) -> Plan[Result]:
         yield from call.settle()
         raise
     return call.finish()
+
+
+def shape_only(request: Request, policy: Policy, tiers: tuple[Tier, ...]) -> Plan[Result]:
+    """Shape a request that somebody else will send to one of `tiers`; what shapers ask a model is settled as a call."""
+    mode = effective_mode(policy)
+    result = Result(new_call_id(), None, [], Decision(mode, policy_version=policy.version), request.tags)
+    books = Books(request, result, policy.strongest)
+    try:
+        yield from shaping(Asking(policy, books, mode, asks=0), tiers)
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        if isinstance(error, Abandoned) and error.ask is not None:
+            books.abandoned(error.ask, error.text, error.latency_ms)
+        if result.attempts:
+            yield Settle(result)
+        raise
+    if result.attempts:
+        yield Settle(result)
+    return result
 
 
 class _Call:

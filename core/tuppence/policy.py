@@ -274,5 +274,9 @@ def switch_on() -> None:
     _switched_off = False
 
 
+def switched_off() -> bool:
+    return _switched_off
+
+
 def effective_mode(policy: Policy) -> Mode:
     return "off" if _switched_off else policy.mode

@@ -11,6 +11,7 @@ from langchain_tuppence.embedder import as_embedder
 from langchain_tuppence.embedding_cache import CachedEmbeddings
 from langchain_tuppence.embeddings import SpendEmbeddings
 from langchain_tuppence.history import prune_history
+from langchain_tuppence.pointers import PointerParser, SalvagingPointerParser
 from langchain_tuppence.reranking import SpendReranker
 from langchain_tuppence.spending import SpendCallbackHandler
 from langchain_tuppence.tiers import TierSpec, tier
@@ -27,6 +28,8 @@ __all__ = [
     "ChatTuppence",
     "ContextMiddleware",
     "ContextPruner",
+    "PointerParser",
+    "SalvagingPointerParser",
     "SpendCallbackHandler",
     "SpendEmbeddings",
     "SpendReranker",

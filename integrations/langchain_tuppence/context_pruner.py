@@ -17,8 +17,9 @@ from pydantic import Field, PrivateAttr
 
 from tuppence.errors import ConfigError, RequestError
 from tuppence.failures import is_control_flow
+from tuppence.policy import switched_off
 from tuppence.prune.audit import DEFAULT_MODEL, Audit
-from tuppence.prune.notes import METADATA, TITLE_KEYS, note_on, title_in
+from tuppence.prune.notes import METADATA, TITLE_KEYS, note_on, tell_spends, title_in
 from tuppence.prune.passages import KeptPassage, Passage, PassagePruner, Scorer
 
 log = logging.getLogger("tuppence.prune")
@@ -65,8 +66,11 @@ class ContextPruner(BaseDocumentCompressor):
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
     ) -> Sequence[Document]:
         """Return what of `documents` a question needs. The async form does the same in a thread."""
+        if switched_off():
+            return documents
         try:
             pruned = self._pruner.prune(query, [self._passage(one) for one in documents])
+            tell_spends(pruned.audit)
             if self.on_audit is not None:
                 self.on_audit(pruned.audit)
             return [_shortened(documents[one.index], one, pruned.audit) for one in pruned.passages]

@@ -25,18 +25,16 @@ from langchain_tuppence.models import NativeModels
 from langchain_tuppence.runs import Stage
 from langchain_tuppence.tiers import built
 from tuppence import drivers
-from tuppence.asking import Asking
 from tuppence.assembly import LedgerOption, open_ledger
-from tuppence.attempts import Decision, Result, new_call_id
-from tuppence.books import Books
-from tuppence.effects import Abandoned, Plan, Settle, Shaper
+from tuppence.attempts import Decision, Result
+from tuppence.effects import Shaper
 from tuppence.failures import is_control_flow
-from tuppence.policy import Policy, effective_mode
+from tuppence.flow import shape_only
+from tuppence.policy import Policy
 from tuppence.ports import Port
 from tuppence.prices import PriceBook
 from tuppence.prune.history import HistoryShaper
 from tuppence.request import Request
-from tuppence.shaping import shaping
 from tuppence.tiers import Tier
 
 log = logging.getLogger("tuppence.prune")
@@ -98,7 +96,7 @@ class Front:
         try:
             models, port = self._opened(messages, config)
             with _counted(models, config):
-                result = drivers.run(_shaping_alone(models.request, self._policy, tiers), port)
+                result = drivers.run(shape_only(models.request, self._policy, tiers), port)
             return self._told(models, result)
         except Exception as error:  # noqa: BLE001 - shapers are the user's own too: whatever breaks, the model is asked
             return _as_they_came(messages, error)
@@ -109,7 +107,7 @@ class Front:
         try:
             models, port = self._opened(messages, config)
             with _counted(models, config):
-                result = await drivers.arun(_shaping_alone(models.request, self._policy, tiers), port)
+                result = await drivers.arun(shape_only(models.request, self._policy, tiers), port)
             return self._told(models, result)
         except Exception as error:  # noqa: BLE001 - shapers are the user's own too: whatever breaks, the model is asked
             return _as_they_came(messages, error)
@@ -126,26 +124,6 @@ class Front:
         if self._on_shaped is not None:
             self._on_shaped(result.decision)
         return list(models.request.native)
-
-
-def _shaping_alone(request: Request, policy: Policy, tiers: tuple[Tier, ...]) -> Plan[Result]:
-    """Shape a request that somebody else will send; what shapers ask a model is settled as a call."""
-    mode = effective_mode(policy)
-    result = Result(new_call_id(), None, [], Decision(mode, policy_version=policy.version), request.tags)
-    books = Books(request, result, policy.strongest)
-    try:
-        yield from shaping(Asking(policy, books, mode, asks=0), tiers)
-    except GeneratorExit:
-        raise
-    except BaseException as error:
-        if isinstance(error, Abandoned) and error.ask is not None:
-            books.abandoned(error.ask, error.text, error.latency_ms)
-        if result.attempts:
-            yield Settle(result)
-        raise
-    if result.attempts:
-        yield Settle(result)
-    return result
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from llama_index_tuppence.embedder import as_embedder
 from llama_index_tuppence.embedding_cache import CachedEmbedding
 from llama_index_tuppence.llm import TuppenceLLM
 from llama_index_tuppence.memory import HistoryMemoryBlock
+from llama_index_tuppence.pointers import PointerParser, SalvagingPointerParser
 from llama_index_tuppence.spend import SpendCallbackHandler, SpendEventHandler
 from llama_index_tuppence.tiers import tier
 from tuppence.context import spend, tags
@@ -16,6 +17,8 @@ __all__ = [
     "CachedQueryEngine",
     "ContextPruner",
     "HistoryMemoryBlock",
+    "PointerParser",
+    "SalvagingPointerParser",
     "SpendCallbackHandler",
     "SpendEventHandler",
     "TuppenceLLM",

@@ -16,8 +16,9 @@ from pydantic import ConfigDict, Field, PrivateAttr
 
 from tuppence.errors import ConfigError
 from tuppence.failures import is_control_flow
+from tuppence.policy import switched_off
 from tuppence.prune.audit import DEFAULT_MODEL, Audit
-from tuppence.prune.notes import METADATA, TITLE_KEYS, note_on, title_in
+from tuppence.prune.notes import METADATA, TITLE_KEYS, note_on, tell_spends, title_in
 from tuppence.prune.passages import KeptPassage, Passage, PassagePruner, Scorer
 
 log = logging.getLogger("tuppence.prune")
@@ -71,7 +72,7 @@ class ContextPruner(BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
     ) -> list[NodeWithScore]:
         question = "" if query_bundle is None else query_bundle.query_str
-        if not question.strip():
+        if not question.strip() or switched_off():
             return nodes
         try:
             return self._pruned(nodes, question)
@@ -85,6 +86,7 @@ class ContextPruner(BaseNodePostprocessor):
     def _pruned(self, nodes: list[NodeWithScore], question: str) -> list[NodeWithScore]:
         texts = [place for place, one in enumerate(nodes) if _is_text(one.node)]
         pruned = self._pruner.prune(question, [self._passage(nodes[place]) for place in texts])
+        tell_spends(pruned.audit)
         if self.on_audit is not None:
             self.on_audit(pruned.audit)
         kept = {texts[one.index]: one for one in pruned.passages}

@@ -8,6 +8,7 @@ import json
 import logging
 import pickle
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,8 +18,9 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough
 from langgraph.errors import GraphInterrupt
 
-from langchain_tuppence import ContextPruner
+from langchain_tuppence import ContextPruner, spend
 from tuppence.errors import ConfigError, RequestError
+from tuppence.policy import switch_off, switch_on
 from tuppence.prune.audit import Audit, counter_for
 from tuppence.prune.passages import Passage, PassagePruner, PrunedPassages
 
@@ -28,6 +30,13 @@ HARBOUR = (
     "A tram runs along the coast in summer."
 )
 HILLS = "The hills are green. Sheep graze there all year. Nobody goes there in winter. The paths are steep."
+
+
+@pytest.fixture
+def switched_off() -> Iterator[None]:
+    switch_off()
+    yield
+    switch_on()
 
 
 def documents() -> list[Document]:
@@ -237,3 +246,18 @@ def test_a_rerankers_scores_are_handed_on() -> None:
     given[0].metadata["relevance_score"] = 0.25
     ContextPruner(pruner=Looking()).compress_documents(given, QUESTION)
     assert seen == [Passage(HILLS, "hills", "Hills", 0.25), Passage(HARBOUR, "harbour", "Marlow harbour")]
+
+
+def test_what_is_left_out_is_counted_in_the_block_around_it() -> None:
+    """Beside what shapers leave out; async prunes in a thread of its own."""
+    pruner = ContextPruner(share=0.4)
+    with spend() as spent:
+        kept = pruner.compress_documents(documents(), QUESTION)
+        asyncio.run(pruner.acompress_documents(documents(), QUESTION))
+    assert spent.pruned_tokens >= 2 * (tokens(documents()) - tokens(list(kept))) > 0
+
+
+def test_switched_off_documents_come_back_as_they_are(switched_off: None) -> None:
+    """As with every other optimisation."""
+    given = documents()
+    assert ContextPruner(share=0.1).compress_documents(given, QUESTION) is given

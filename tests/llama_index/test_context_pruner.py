@@ -27,6 +27,7 @@ from pydantic import ValidationError
 
 from llama_index_tuppence import ContextPruner
 from tuppence.errors import ConfigError
+from tuppence.policy import switch_off, switch_on
 from tuppence.prune.audit import Audit, counter_for
 from tuppence.prune.passages import Passage, PassagePruner, PrunedPassages
 from tuppence.testing import ProviderServer
@@ -208,3 +209,13 @@ async def test_in_a_query_engine(provider: ProviderServer, make: Any, way: str) 
     assert "The harbour of Marlow was built in 1850." in after
     assert len(after) < len(before) == len(again)
     assert "spans" not in after
+
+
+def test_switched_off_nodes_come_back_as_they_are() -> None:
+    """As with every other optimisation."""
+    given = nodes()
+    switch_off()
+    try:
+        assert ContextPruner(share=0.1).postprocess_nodes(given, query_str=QUESTION) == given
+    finally:
+        switch_on()

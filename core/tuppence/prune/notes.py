@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tuppence.context import enclosing_spends
 from tuppence.prune.audit import Audit
 from tuppence.prune.passages import KeptPassage
 
@@ -55,3 +56,9 @@ def _cut(text: str, kept: KeptPassage) -> Iterator[dict[str, Any]]:
     for start, end in zip(starts, ends, strict=True):
         if text[start:end].strip():
             yield {"start": start, "end": end, "text": text[start:end]}
+
+
+def tell_spends(audit: Audit) -> None:
+    """Count what a pruner left out in the `spend()` blocks around it."""
+    for collected in enclosing_spends():
+        collected.leave_out(audit.tokens_saved)
