@@ -104,7 +104,7 @@ def examples(asked: Asked) -> Figures:
 def abstractive(asked: Asked) -> Figures:
     from pruning_parts.abstractive import abstractive_figures
 
-    return {"abstractive": abstractive_figures(asked.data)}
+    return {"abstractive": abstractive_figures(asked.whole)}
 
 
 def peers(asked: Asked) -> Figures:
