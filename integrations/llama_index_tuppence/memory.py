@@ -22,7 +22,6 @@ from llama_index_tuppence.messages import native, neutral
 from tuppence.assembly import LedgerOption
 from tuppence.embed import Embedder
 from tuppence.failures import is_control_flow
-from tuppence.prices import token_rate
 from tuppence.prune.audit import DEFAULT_MODEL, counter_for
 from tuppence.prune.history import Summariser
 from tuppence.prune.history.groups import turns_of
@@ -38,8 +37,6 @@ _MOST_TURNS = 1000
 _TAG_TOKENS = 8
 """What the tags around a part come to, in o200k: two of up to four tokens."""
 _PART = re.compile(r"<(notes|turn)>\n.*?\n</\1>", re.DOTALL)
-_ANY_PRICE = token_rate(input="0", output="0")
-"""Notes are taken whatever they cost: what was flushed is gone from the prompt in any case."""
 
 
 class Earlier(BaseModel):
@@ -117,7 +114,7 @@ class HistoryMemoryBlock(BaseMemoryBlock[str]):
         """Have the notes written anew, with the turns that are not in them yet."""
         upto = len(earlier.turns)
         lines = [line for turn in earlier.turns[earlier.noted : upto] for line in turn]
-        summariser = Summariser("notes", _ANY_PRICE, self.notes_tokens)
+        summariser = Summariser("notes", max_tokens=self.notes_tokens)
         said = [Message(role, text) for role, text in lines]  # type: ignore[arg-type]
         asked = asked_for_notes(Request((Message("user", ""),)), summariser, earlier.notes, said)
         response = await llm.achat([native(message) for message in asked.messages], **asked.params)

@@ -1,6 +1,7 @@
 """Passages condensed by a cheap tier: asked for once, taken only where they can be trusted, with what is lost named."""
 
 import asyncio
+import pickle
 from dataclasses import dataclass
 from typing import Any
 
@@ -297,3 +298,13 @@ class TestSetUp:
         """It would forget everything at once."""
         with pytest.raises(ConfigError, match="max_chars=0"):
             KeptCondensates(max_chars=0)
+
+    def test_it_travels_without_what_it_wrote(self) -> None:
+        """To another process: condensates are the user's texts, the room for them is a setting."""
+        mine = condenser(store=KeptCondensates(max_chars=10), params={"temperature": 0}, rate=RATE)
+        assert isinstance(mine.store, KeptCondensates)
+        mine.store.put("key", "text")
+        other = pickle.loads(pickle.dumps(mine))
+        assert repr(other) == repr(mine)
+        assert " at 0x" not in repr(mine)
+        assert (other.store.max_chars, other.store.chars, other.store.get("key")) == (10, 0, None)

@@ -54,6 +54,14 @@ def test_what_a_history_keeps(load: Load) -> None:
     assert history.pruner.policy.strategies == (Window(keep_turns=4), Clearing(keep_turns=3))
 
 
+def test_a_window_with_notes(load: Load) -> None:
+    """By a tier of the ladder, at its price."""
+    policy = load("shape:\n  - history: {window: {summariser: m}}\n").policy()
+    (history,) = policy.shape
+    assert isinstance(history, HistoryShaper)
+    assert history.names == {"m"}
+
+
 def test_a_history_without_clearing(load: Load) -> None:
     """Results are then only written shorter as they arrive."""
     (history,) = load("shape:\n  - history: {clearing: null}\n").policy().shape
@@ -74,6 +82,7 @@ def test_limits(load: Load) -> None:
     [
         ("shape: [histroy]", "histroy"),
         ("shape:\n  - history: {window: {keep_turns: 0}}", "keep_turns"),
+        ("shape:\n  - history: {window: {summariser: n}}", "shape[0].history.window.summariser names tier 'n'"),
         ("shape:\n  - {tidy: {}, history: {}}", "a shaper has one name"),
         ("shape:\n  - custom: nowhere_at_all:shaper", "nowhere_at_all"),
     ],

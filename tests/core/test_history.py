@@ -23,8 +23,8 @@ from tuppence.prune.history import (
     View,
     applied,
     fewest_tokens,
-    groups_of,
 )
+from tuppence.prune.history.groups import groups_of
 from tuppence.request import Drop, Message, Replace, ToolCall
 
 from .history_suite import AUTOMATIC, MARKED, NO_CACHE

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tuppence.errors import ConfigError
 from tuppence.prices import token_rate, usd
-from tuppence.prune.history import Batch, Change, Decisions, PromptPrice, Standing, net_of
-from tuppence.prune.history.decisions import chain_of
+from tuppence.prune.history import Batch, Change, Decisions, PromptPrice, net_of
+from tuppence.prune.history.decisions import Standing, chain_of
 from tuppence.prune.history.lengths import Lengths
 from tuppence.request import Message
 

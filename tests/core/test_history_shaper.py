@@ -95,6 +95,33 @@ def test_a_rate_says_whether_its_provider_holds_prefixes(rate: Rate, caches: boo
     assert (price.caches, price.writes) == (caches, writes)
 
 
+class TestThePriceOfASummary:
+    """Of a summariser that has none of its own."""
+
+    @pytest.fixture
+    def shaper(self) -> HistoryShaper:
+        window = Window(keep_turns=1, relevant_turns=0, summariser=Summariser("notes"))
+        return HistoryShaper(HistoryPruner(HistoryPolicy(strategies=(window,))))
+
+    def test_is_that_of_the_tier_that_is_asked(self, shaper: HistoryShaper) -> None:
+        """Where the tier is one of the ladder, what it charges is known."""
+        models = ScriptedModels(small="yes", notes="The user asked for pages.")
+        tiers = (tier(PLAIN), tier(token_rate(input="0.1", output="0.4"), "notes"))
+        run(plan(talk(), Policy(tiers=tiers, check=None, shape=(shaper,))), Port(models))
+        assert [ask.tier.name for ask in models.asked] == ["notes", "small"]
+        assert any(one.text.endswith("The user asked for pages.") for one in models.asked[-1].request.messages)
+
+    def test_is_not_known_of_a_judge(self, shaper: HistoryShaper) -> None:
+        """Which is no tier of the ladder: it is not asked, and nothing is left out."""
+        models = ScriptedModels(small="yes", notes="never asked")
+        judge = tier(token_rate(input="0.1", output="0.4"), "notes")
+        policy = Policy(tiers=(tier(PLAIN),), judges=(judge,), check=None, shape=(shaper,))
+        result = run(plan(talk(), policy), Port(models))
+        assert [ask.tier.name for ask in models.asked] == ["small"]
+        assert [one.role for one in models.asked[-1].request.messages] == [one.role for one in talk().messages]
+        assert "no price is known of who would sum up" in result.decision.shape
+
+
 class TestWhatItSaysOfItself:
     def test_which_tiers_it_asks(self) -> None:
         """So that a policy can say at once that one is not there."""

@@ -32,7 +32,8 @@ from tuppence.config.caching import cache_of, parts_of, tier_named
 from tuppence.config.certifying import certificate_faults, certified_parts
 from tuppence.config.faults import faults_of
 from tuppence.config.schema import Settings, TierSettings
-from tuppence.config.shaping import shaper_of
+from tuppence.config.shape_schema import ShapeSettings
+from tuppence.config.shaping import shaper_of, summarisers_named
 from tuppence.config.source import Fault, Loc, Source, read
 from tuppence.config.tiers import TierSpec, tier_of
 from tuppence.errors import ConfigError
@@ -170,7 +171,7 @@ def _checked(settings: Settings, source: Source, folder: Path) -> tuple[_Specs, 
     faults += more
     parts: list[tuple[Any, Loc]] = [(one, ("guards", i)) for i, one in enumerate(settings.guards)]
     for index, one in enumerate(settings.shape):
-        faults += _unbuildable(one, ("shape", index))
+        faults += _off_the_ladder(one, ("shape", index), settings) or _unbuildable(one, ("shape", index))
     parts += [(part, (name,)) for name in ("route", "check") if (part := getattr(settings, name)) is not None]
     for part, loc in parts:
         faults += _strangers(tiers_named(part, loc), loc, settings) or _unbuildable(part, loc)
@@ -197,6 +198,11 @@ def _strangers(named: Iterable[tuple[Loc, str]], loc: Loc, settings: Settings) -
         elif name not in (*tiers, *judges):
             faults.append(unknown_tier(at, name, tiers if loc == ("route",) else tiers + judges))
     return faults
+
+
+def _off_the_ladder(shape: ShapeSettings, loc: Loc, settings: Settings) -> list[Fault]:
+    tiers = [one.name for one in settings.tiers]
+    return [unknown_tier(at, name, tiers) for at, name in summarisers_named(shape, loc) if name not in tiers]
 
 
 def _unbuildable(part: Any, loc: Loc) -> list[Fault]:

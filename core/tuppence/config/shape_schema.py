@@ -22,6 +22,8 @@ class WindowSettings(Strict):
     keep_turns: Count | None = None
     relevant_turns: Natural | None = None
     neighbours: Natural | None = None
+    summariser: str | None = None
+    """A tier that sums up what is left out."""
 
 
 class HistorySettings(Strict):

@@ -39,7 +39,7 @@ class Condenser:
     _: KW_ONLY
     model: str = DEFAULT_MODEL
     """Whose tokens are counted: the model that the passages are for."""
-    store: Condensates = field(default_factory=KeptCondensates)
+    store: Condensates = field(default_factory=KeptCondensates, compare=False, repr=False)
     rate: Rate | None = None
     """The tier's price, for `Audit.overhead_pico`; the ledger has the cost in any case."""
     params: Mapping[str, Any] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from tuppence.errors import ConfigError
@@ -37,6 +37,10 @@ class KeptCondensates:
         self._texts: OrderedDict[str, str] = OrderedDict()
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[Callable[..., KeptCondensates], tuple[int]]:
+        """Travel empty: they are the user's texts."""
+        return _emptied, (self.max_chars,)
+
     def get(self, key: str, /) -> str | None:
         with self._lock:
             text = self._texts.get(key)
@@ -50,6 +54,10 @@ class KeptCondensates:
             self._texts[key] = text
             while self.chars > self.max_chars:
                 self.chars -= len(self._texts.popitem(last=False)[1])
+
+
+def _emptied(max_chars: int) -> KeptCondensates:
+    return KeptCondensates(max_chars=max_chars)
 
 
 def key_of(*parts: str) -> str:

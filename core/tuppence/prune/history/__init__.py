@@ -2,14 +2,17 @@
 
 Calls and their results stay together, the system message and the current turn stay as they are, and what was sent once
 changes only where the provider's prefix cache is worth less than what the cut saves.
+
+`pruner` has the order of steps, and `shaper` makes a policy's shaper of it. `arrival` writes results as they come. The
+strategies `clearing`, `emptying` and `window` propose edits of a `view`; `choosing` weighs them by `economics`, on the
+`layout` of what would be sent; `decisions` remember what was done.
 """
 
 from tuppence.prune.history.arrival import fewest_tokens
 from tuppence.prune.history.clearing import Clearing
-from tuppence.prune.history.decisions import Batch, Decisions, Standing
+from tuppence.prune.history.decisions import Batch, Decisions
 from tuppence.prune.history.economics import Change, Net, PromptPrice, net_of
 from tuppence.prune.history.emptying import Emptying
-from tuppence.prune.history.groups import Group, groups_of
 from tuppence.prune.history.layout import applied
 from tuppence.prune.history.policy import HistoryPolicy, PrunedHistory
 from tuppence.prune.history.pruner import HistoryPruner
@@ -26,7 +29,6 @@ __all__ = [
     "Clearing",
     "Decisions",
     "Emptying",
-    "Group",
     "HistoryPolicy",
     "HistoryPruner",
     "HistoryShaper",
@@ -37,14 +39,12 @@ __all__ = [
     "Recovery",
     "Rendered",
     "Shortened",
-    "Standing",
     "Strategy",
     "Summariser",
     "View",
     "Window",
     "applied",
     "fewest_tokens",
-    "groups_of",
     "net_of",
     "prompt_price",
 ]

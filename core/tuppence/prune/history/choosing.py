@@ -9,9 +9,11 @@ from fractions import Fraction
 from tuppence.effects import Plan
 from tuppence.prune.history.decisions import Batch
 from tuppence.prune.history.economics import Change, Net, PromptPrice, net_of
-from tuppence.prune.history.layout import Layout, as_written, laid_out
+from tuppence.prune.history.layout import Layout, laid_out, uncut_pieces
 from tuppence.prune.history.view import Proposal, Rendered, Strategy, View
 from tuppence.request import Request
+
+NO_RATE = "no price is known of who would sum up, so nobody is asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Layouts:
         self._view = view
         self._chain = chain
         self._memory = memory
-        self._uncut = as_written(view).pieces
+        self._uncut = uncut_pieces(view)
 
     def of(self, batches: Sequence[Batch]) -> Layout:
         """Lay out the prompt; batches of strategies that the policy no longer has are passed over."""
@@ -91,13 +93,15 @@ class Chooser:
         """Return what a strategy is to do beside `batches`, made ready, or in words why it does nothing."""
         own = [batch for batch in batches if batch.strategy == strategy.name]
         likely: list[tuple[Choice, Proposal]] = []
-        for proposal in strategy.proposals(self._call.view, own):
+        proposals = strategy.proposals(self._call.view, own)
+        for proposal in proposals:
             self._layouts.take(proposal)
             choice = self._weighed(batches, proposal)
             if choice is not None:
                 likely.append((choice, proposal))
         if not likely:
-            return f"{strategy.name}: nothing to gain"
+            unpriced = any(proposal.overhead_pico is None for proposal in proposals)
+            return f"{strategy.name}: {NO_RATE if unpriced else 'nothing to gain'}"
         best, proposal = max(likely, key=lambda one: one[0].net.pico)
         if not best.net.pays(self._pays_times):
             return f"{strategy.name}: not yet, it {best.net}"

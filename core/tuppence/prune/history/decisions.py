@@ -12,8 +12,8 @@ import json
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,10 @@ class Decisions:
         self._open: OrderedDict[str, None] = OrderedDict()
         self.lengths = Lengths()
         """How long the conversations were that have ended."""
+
+    def __reduce__(self) -> tuple[Callable[..., Decisions], tuple[int, Lengths]]:
+        """Travel with how long conversations are, not with what stands: summaries are text, carried by `save` alone."""
+        return _begun, (self._limit, self.lengths)
 
     def __len__(self) -> int:
         return len(self._standings)
@@ -150,6 +154,12 @@ class Decisions:
         self.take(told)
 
 
+def _begun(max_calls: int, lengths: Lengths) -> Decisions:
+    decisions = Decisions(max_calls=max_calls)
+    decisions.lengths = lengths
+    return decisions
+
+
 def _told(standing: Standing) -> list[Any]:
     batches = [[one.strategy, one.upto, list(one.indices), one.summary] for one in standing.batches]
     return [standing.upto, standing.calls, standing.at, batches]
@@ -158,4 +168,4 @@ def _told(standing: Standing) -> list[Any]:
 def _read(told: Sequence[Any]) -> Standing:
     upto, calls, at, batches = told
     made = tuple(Batch(str(name), int(to), tuple(map(int, places)), str(text)) for name, to, places, text in batches)
-    return replace(Standing(int(upto), int(calls), float(at)), batches=made)
+    return Standing(int(upto), int(calls), float(at), made)

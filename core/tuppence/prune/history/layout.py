@@ -72,16 +72,13 @@ def as_given(view: View) -> Layout:
     return Layout(Edits(), (), pieces, _lead(view))
 
 
-def as_written(view: View) -> Layout:
-    """Lay out a conversation with its results written shorter, and nothing cut."""
-    return laid_out(view, [_piece(view, index, text) for index, text in enumerate(view.texts)], ())
+def uncut_pieces(view: View) -> tuple[Piece, ...]:
+    """Return a conversation's pieces, one a message, with results written shorter and nothing cut."""
+    return tuple(_piece(view, index, text) for index, text in enumerate(view.texts))
 
 
 def laid_out(view: View, uncut: Sequence[Piece], rendered: Sequence[Rendered]) -> Layout:
-    """Lay out a conversation with what batches make of it; what one leaves out, none brings back.
-
-    `uncut` are its pieces as they are while nothing is cut, one a message.
-    """
+    """Lay out a conversation with what batches make of its uncut pieces; what one leaves out, none brings back."""
     shortened: dict[int, Shortened] = {}
     inserts: dict[int, list[Insert]] = {}
     for one in rendered:

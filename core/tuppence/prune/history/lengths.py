@@ -23,6 +23,10 @@ class Lengths:
         self._counts = Counter(dict(counts or {}))
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[type[Lengths], tuple[dict[int, int]]]:
+        """Travel with the counts."""
+        return Lengths, (self.told(),)
+
     def ended(self, calls: int) -> None:
         """Take in a conversation that made so many calls."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -30,6 +31,11 @@ class HistoryPolicy:
     """Tried in this order, such as `Window(...)` before `Clearing(...)`."""
     pays_times: Fraction = PAYS_TIMES
 
+    def __repr__(self) -> str:
+        # A function without its address: the same in every process.
+        arrival = None if self.arrival is None else named(self.arrival)
+        return f"HistoryPolicy(arrival={arrival}, strategies={self.strategies!r}, pays_times={self.pays_times})"
+
     def __post_init__(self) -> None:
         names = [strategy.name for strategy in self.strategies]
         if len(set(names)) < len(names):
@@ -52,3 +58,9 @@ class PrunedHistory:
     below 0 in a call that writes a shortened prefix anew. None without a price."""
     why: str = ""
     """What was decided, in words."""
+
+
+def named(function: Callable[..., object]) -> str:
+    """Name a function by where it stands; an object that is called says itself what it is."""
+    name = getattr(function, "__qualname__", None)
+    return repr(function) if name is None else f"{function.__module__}.{name}"

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
+from typing import Any
 
 from tuppence.effects import Declined, Plan
-from tuppence.prices import PicoUSD
+from tuppence.prices import PicoUSD, Rate
 from tuppence.prune.audit import DEFAULT_MODEL, Audit, Cut, counter_for, untouched
 from tuppence.prune.history.arrival import Arrivals
 from tuppence.prune.history.choosing import Call, Chooser, Layouts, Memory, both
@@ -48,9 +50,22 @@ class HistoryPruner:
         self.price = price
         self.decisions = decisions if decisions is not None else Decisions()
         self.recovery = recovery if recovery is not None else Recovery()
+        self._model = model
         self._count = tallied(counter_for(model))
         self._memory: Memory = {}
         self._arrivals = Arrivals(self.policy.arrival, self._count)
+
+    def __reduce__(self) -> tuple[Callable[[], HistoryPruner], tuple[()]]:
+        """Travel as settings, and with what decisions and recovery take along."""
+        options: dict[str, Any] = {"decisions": self.decisions, "recovery": self.recovery}
+        return partial(HistoryPruner, self.policy, price=self.price, model=self._model, **options), ()
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> HistoryPruner:
+        """Stay one object: a copy in this process goes on with the same conversations, and sends the same bytes."""
+        return self
+
+    def __repr__(self) -> str:
+        return f"HistoryPruner({self.policy!r}, price={self.price!r}, model={self._model!r})"
 
     def prune(
         self,
@@ -74,22 +89,30 @@ class HistoryPruner:
         return _without_asking(self.plan(request, price=price, further_calls=further_calls))
 
     def plan(
-        self, request: Request, *, price: PromptPrice | None = None, further_calls: Fraction | int | None = None
+        self,
+        request: Request,
+        *,
+        price: PromptPrice | None = None,
+        further_calls: Fraction | int | None = None,
+        rates: Mapping[str, Rate] | None = None,
     ) -> Plan[PrunedHistory]:
-        """Shorten a request's history, asking for a summary where one pays: a `Consult` then, nothing in most calls."""
+        """Shorten a request's history, asking for a summary where one pays: a `Consult` then, nothing in most calls.
+
+        `rates` are those of the tiers that may be asked, by name, for a summariser that has none of its own.
+        """
         try:
-            return (yield from self._plan(request, price or self.price, further_calls))
+            view = self._view(request.messages, rates or {})
+            return (yield from self._plan(request, view, price or self.price, further_calls))
         except Exception as error:  # noqa: BLE001 - strategies may be the user's own: the call goes on as it came
             return PrunedHistory(NO_EDITS, untouched(0, f"pruning broke ({type(error).__name__}: {error})"))
 
     def _plan(
-        self, request: Request, price: PromptPrice | None, further_calls: Fraction | int | None
+        self, request: Request, view: View, price: PromptPrice | None, further_calls: Fraction | int | None
     ) -> Plan[PrunedHistory]:
         tenant = request.tags.get("tenant", "")
         chain = chain_of(request.messages, tenant)
         known = self.decisions.find(chain)
         standing = known.batches if known is not None else ()
-        view = self._view(request.messages)
         layouts = Layouts(self.policy.strategies, view, chain, self._memory)
         calls = 1 + sum(message.role == "assistant" for message in view.messages)
         held = 0 if price is None else _held(request, known, price)
@@ -112,9 +135,9 @@ class HistoryPruner:
     def _tools_tokens(self, request: Request) -> int:
         return self._count(json.dumps(request.tools, default=repr)) if request.tools else 0
 
-    def _view(self, messages: tuple[Message, ...]) -> View:
+    def _view(self, messages: tuple[Message, ...], rates: Mapping[str, Rate]) -> View:
         texts = tuple(self._arrivals(one.text) if may_be_rewritten(one) else one.text for one in messages)
-        return View(messages, texts, self._arrivals, self._count)
+        return View(messages, texts, self._arrivals, self._count, rates)
 
     def _decided(self, layouts: Layouts, call: Call, standing: tuple[Batch, ...]) -> Plan[Outcome]:
         """Let each strategy do what pays beside what stands."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tuppence.errors import ConfigError
@@ -44,6 +44,10 @@ class Recovery:
         self._chars = 0
         self._texts: OrderedDict[tuple[str, str], str] = OrderedDict()
 
+    def __reduce__(self) -> tuple[Callable[..., Recovery], tuple[int]]:
+        """Travel empty: a conversation brings its texts along to whatever process has its next call."""
+        return _emptied, (self._limit,)
+
     def __len__(self) -> int:
         return len(self._texts)
 
@@ -72,3 +76,7 @@ class Recovery:
         """Return what the tool answers a model: the text, or a sentence saying that there is none."""
         found = self.text(id, scope=scope)
         return f"No cleared tool output has the id {id!r}. Call the tool again." if found is None else found
+
+
+def _emptied(max_chars: int) -> Recovery:
+    return Recovery(max_chars=max_chars)

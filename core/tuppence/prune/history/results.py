@@ -43,14 +43,11 @@ class Result:
 def results_of(view: View) -> tuple[Result, ...]:
     """List the results of a conversation, in order."""
     calls, turns = _calls_of(view.messages), turns_after(view.messages)
-    found = [index for index, message in enumerate(view.messages) if may_be_rewritten(message)]
+    found = [(index, message.text) for index, message in enumerate(view.messages) if may_be_rewritten(message)]
     return tuple(
-        Result(
-            index, text := view.messages[index].text, calls.get(index), turns[index], len(found) - place - 1,
-            json_in(text),
-        )
-        for place, index in enumerate(found)
-    )  # fmt: skip
+        Result(index, text, calls.get(index), turns[index], len(found) - place, json_in(text))
+        for place, (index, text) in enumerate(found, start=1)
+    )
 
 
 def taken_up(messages: Sequence[Message], index: int) -> frozenset[str]:

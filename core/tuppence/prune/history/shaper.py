@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tuppence.effects import Plan, Shaped
 from tuppence.prune.history.economics import PromptPrice
+from tuppence.prune.history.policy import named
 from tuppence.prune.history.pruner import HistoryPruner
 from tuppence.request import Request
 from tuppence.tiers import Tier
@@ -14,6 +15,7 @@ from tuppence.usage import Usage
 PriceOf = Callable[[Tier], PromptPrice | None]
 """Says what a prompt costs at a tier, and how its provider holds prefixes; None without a price."""
 _MANY = Usage(input=1000), Usage(cache_read=1000), Usage(cache_write_5m=1000)
+"""As many tokens new, read and written: what a rate asks for each is compared."""
 
 
 class HistoryShaper:
@@ -39,14 +41,15 @@ class HistoryShaper:
         # The first model on the ladder reads most prompts.
         tier = next((one for one in tiers if one.answer is None), None)
         price = self.pruner.price or (None if tier is None else self._price_of(tier))
-        pruned = yield from self.pruner.plan(request, price=price)
+        rates = {one.name: one.rate for one in tiers if one.rate is not None}
+        pruned = yield from self.pruner.plan(request, price=price, rates=rates)
         saved = pruned.audit.tokens_saved
         told = f"history {saved} tokens shorter" if saved else "history as it came"
         return Shaped(pruned.edits, f"{told}: {pruned.why}" if pruned.why else told, saved)
 
     def __repr__(self) -> str:
         # Part of a policy's version: another way to shorten is another policy.
-        return f"HistoryShaper({self.pruner.policy!r})"
+        return f"HistoryShaper({self.pruner!r}, price_of={named(self._price_of)})"
 
 
 def prompt_price(tier: Tier) -> PromptPrice | None:

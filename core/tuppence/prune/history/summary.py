@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from tuppence.effects import Consult, Plan
 from tuppence.errors import ConfigError
 from tuppence.prices import PicoUSD, Rate
-from tuppence.prune.audit import TokenCounter
+from tuppence.prune.history.view import View
 from tuppence.request import Message, Reply, Request
 from tuppence.usage import Usage
 
@@ -40,8 +40,9 @@ class Summariser:
 
     tier: str
     """Name of the tier that is asked."""
-    rate: Rate
-    """Its price: a summary is asked for only where it pays."""
+    rate: Rate | None = None
+    """Its price: a summary is asked for only where it pays. None: that of the tier of this name among those that may be
+    asked; a judge is none of them."""
     max_tokens: int = 300
     """How long a summary may be."""
 
@@ -51,10 +52,11 @@ class Summariser:
         if self.max_tokens < 20:
             raise ConfigError(f"the summariser's max_tokens is {self.max_tokens}: give at least 20")
 
-    def expected_pico(self, request: Request, count: TokenCounter) -> PicoUSD | None:
-        """Return what a summary will cost, at its longest; None where that has no price."""
-        asked = sum(count(message.text) for message in request.messages)
-        return self.rate.cost(Usage(input=asked, output=self.max_tokens))
+    def expected_pico(self, asked: Request, view: View) -> PicoUSD | None:
+        """Return what a summary will cost, at its longest; None where no price is known."""
+        rate = self.rate if self.rate is not None else view.rates.get(self.tier)
+        tokens = sum(view.count(message.text) for message in asked.messages)
+        return None if rate is None else rate.cost(Usage(input=tokens, output=self.max_tokens))
 
 
 class Summaries:
@@ -65,6 +67,10 @@ class Summaries:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._texts: OrderedDict[str, str] = OrderedDict()
+
+    def __reduce__(self) -> tuple[type[Summaries], tuple[()]]:
+        """Travel empty: they are text of the user's."""
+        return Summaries, ()
 
     def known(self, asked: Request) -> str | None:
         with self._lock:

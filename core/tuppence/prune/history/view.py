@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from tuppence.effects import Plan
-from tuppence.prices import PicoUSD
+from tuppence.prices import PicoUSD, Rate
 from tuppence.prune.audit import TokenCounter
 from tuppence.prune.history.decisions import Batch
 from tuppence.request import Insert, Message, Request
@@ -24,6 +24,8 @@ class View:
     write: TextWriter
     """How a tool's result is written when it arrives: kept parts of one are written the same way."""
     count: TokenCounter
+    rates: Mapping[str, Rate] = field(default_factory=dict)
+    """What the tiers that may be asked charge, by name, as far as that is known."""
 
     def before(self, stop: int) -> View:
         """Return the view of the first `stop` messages: what was known at an earlier call."""

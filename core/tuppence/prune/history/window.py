@@ -34,7 +34,7 @@ class Window:
     """Compares turns by meaning beside comparing them by words."""
     summariser: Summariser | None = None
     """Sums up what is left out; without one it is left out without notes."""
-    summaries: Summaries = field(default_factory=Summaries, compare=False, repr=False)
+    summaries: Summaries = field(default_factory=Summaries, compare=False)
 
     def __post_init__(self) -> None:
         if self.keep_turns < 1:
@@ -43,6 +43,12 @@ class Window:
             raise ConfigError(
                 f"relevant_turns is {self.relevant_turns} and neighbours {self.neighbours}: neither can be below 0"
             )
+
+    def __repr__(self) -> str:
+        # An embedder is told by its name: two models of one class are two policies.
+        turns = f"keep_turns={self.keep_turns}, relevant_turns={self.relevant_turns}, neighbours={self.neighbours}"
+        embedder = None if self.embedder is None else self.embedder.name
+        return f"Window({turns}, embedder={embedder!r}, summariser={self.summariser!r})"
 
     @property
     def name(self) -> str:
@@ -60,8 +66,16 @@ class Window:
         if not set(indices) - gone:
             return ()
         batch = Batch(self.name, len(view.messages), indices)
-        gone_so_far = standing[-1] if standing else None
-        return (self._proposal(view, batch, gone_so_far),)
+        return (self._proposal(view, batch, standing[-1] if standing else None),)
+
+    def rendered(self, _view: View, batch: Batch) -> Rendered:
+        gone = tuple(Shortened(index, None, "turn", "neither recent nor about the question") for index in batch.indices)
+        if not batch.summary:
+            return Rendered(gone)
+        # Two messages, so that roles still take turns.
+        first = batch.indices[0]
+        notes = Insert(first, "user", INTRODUCTION + batch.summary), Insert(first, "assistant", RECEIVED)
+        return Rendered(gone, notes)
 
     def _proposal(self, view: View, batch: Batch, earlier: Batch | None) -> Proposal:
         rendered = self.rendered(view, batch)
@@ -75,7 +89,7 @@ class Window:
             return None if text is None else replace(batch, summary=text)
 
         asked = question(Request(view.messages), summariser, notes, turns)
-        cost = 0 if self.summaries.known(asked) is not None else summariser.expected_pico(asked, view.count)
+        cost = 0 if self.summaries.known(asked) is not None else summariser.expected_pico(asked, view)
         return Proposal(batch, rendered, replaces=True, overhead_pico=cost, make=make)
 
     def _relevant(self, view: View, old: Sequence[Sequence[int]]) -> set[int]:
@@ -83,15 +97,6 @@ class Window:
         asked = view.texts[last_turn(view.messages)]
         found = relevant(asked, texts, self.relevant_turns, self.embedder)
         return {place + step for place in found for step in range(-self.neighbours, self.neighbours + 1)}
-
-    def rendered(self, _view: View, batch: Batch) -> Rendered:
-        gone = tuple(Shortened(index, None, "turn", "neither recent nor about the question") for index in batch.indices)
-        if not batch.summary:
-            return Rendered(gone)
-        # Two messages, so that roles still take turns.
-        first = batch.indices[0]
-        notes = Insert(first, "user", INTRODUCTION + batch.summary), Insert(first, "assistant", RECEIVED)
-        return Rendered(gone, notes)
 
 
 def _new_turns(view: View, batch: Batch, earlier: Batch | None) -> tuple[list[Message], str]:

@@ -32,6 +32,7 @@ class Similarity(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
 class TermSimilarity:
     """Cosine of tf-idf vectors; what all texts of the set talk about weighs little.
 
