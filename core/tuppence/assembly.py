@@ -25,7 +25,7 @@ from tuppence.cache.calibration import AuditLog, MemoryAudits
 from tuppence.cache.prefix import PrefixPlanner
 from tuppence.cache.stores.opening import MEMORY, Place, exact_store, is_address
 from tuppence.cache.stores.redis_audits import RedisAudits
-from tuppence.effects import Record, Recorder
+from tuppence.effects import Record, Recorder, Shaper
 from tuppence.embed.minilm import MiniLM
 from tuppence.errors import ConfigError, LedgerError
 from tuppence.prune.output import OutputLimits
@@ -96,6 +96,13 @@ def open_planner(option: PrefixOption) -> PrefixPlanner | None:
     if isinstance(option, PrefixPlanner):
         return option
     raise ConfigError(f"prompt_cache is {option!r}: give True, a PrefixPlanner that models share, or None")
+
+
+def open_shape(option: Sequence[Shaper]) -> tuple[Shaper, ...]:
+    """Take the shapers of a policy, in their order."""
+    if isinstance(option, list | tuple):
+        return tuple(option)
+    raise ConfigError(f"shape is {option!r}: give a list of shapers, such as [TidyPrompt(), HistoryShaper()]")
 
 
 def open_limits(option: LimitsOption, ledger: Ledger | None) -> OutputLimits | None:

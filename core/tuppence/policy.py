@@ -216,6 +216,9 @@ def _validate(policy: Policy) -> None:
         raise ConfigError(f"threshold is {policy.threshold}: scores lie between 0 and 1")
     if getattr(policy.route, "guards", False):
         raise ConfigError("route holds a guard, and a route that breaks is gone round: put the guard into guards=(...)")
+    for at, shaper in enumerate(policy.shape):
+        if isinstance(shaper, type) or not callable(shaper):
+            raise ConfigError(f"shape[{at}] is {shaper!r}: give a shaper, such as TidyPrompt()")
     _validate_names(policy)
     limit = policy.max_usd_per_call
     if limit is not None and not (limit.is_finite() and limit > 0):

@@ -52,7 +52,7 @@ class ChatTuppence(Entries):
     """Models that only checks ask, given like tiers: `judges=[tier(model, name="judge")], check=judged_by("judge")`."""
     route: Any = Field(default=None, exclude=True, repr=False)
     guards: Sequence[Any] = Field(default=(), exclude=True, repr=False)
-    shape: Sequence[Any] = Field(default=(), exclude=True, repr=False)
+    shape: Any = Field(default=(), exclude=True, repr=False)
     """Shorten what is sent, one after the other: `shape=[HistoryShaper(...)]`. See `tuppence.prune`."""
     check: Any = Field(default=DEFAULT_CHECK, exclude=True, repr=False)
     """Is a draft good enough? None accepts the first answer."""

@@ -52,12 +52,16 @@ class ContextPruner(BaseDocumentCompressor):
         model: str = DEFAULT_MODEL, scorer: Scorer | None = None, pruner: PassagePruner | None = None,
         title_keys: Sequence[str] = TITLE_KEYS, on_audit: Callable[[Audit], object] | None = None,
     ) -> None:  # fmt: skip
+        if isinstance(title_keys, str):
+            raise ConfigError(f"title_keys is {title_keys!r}: give a list of keys, such as [{title_keys!r}]")
         super().__init__(
             max_tokens=max_tokens, share=share, keep_probability=keep_probability, model=model,
             title_keys=tuple(title_keys), on_audit=on_audit,
         )  # fmt: skip
         if pruner is not None and (max_tokens, share, keep_probability, scorer) != (None, None, None, None):
             raise ConfigError("a pruner is given, and options for one beside it: give the options to the pruner")
+        if pruner is not None and not callable(getattr(pruner, "prune", None)):
+            raise ConfigError(f"pruner is {pruner!r}: give a PassagePruner, or its options alone")
         self._pruner = pruner or PassagePruner(
             max_tokens=max_tokens, share=share, keep_probability=keep_probability, scorer=scorer, model=model
         )
@@ -70,16 +74,18 @@ class ContextPruner(BaseDocumentCompressor):
             return documents
         try:
             pruned = self._pruner.prune(query, [self._passage(one) for one in documents])
-            tell_spends(pruned.audit)
+            shortened = [_shortened(documents[one.index], one, pruned.audit) for one in pruned.passages]
             if self.on_audit is not None:
                 self.on_audit(pruned.audit)
-            return [_shortened(documents[one.index], one, pruned.audit) for one in pruned.passages]
         except Exception as error:
             if is_control_flow(error):
                 raise
             # Its message may quote a document.
             log.warning("documents go on as they came: %s", type(error).__name__)
             return documents
+        # Last: what goes on as it came has saved nothing.
+        tell_spends(pruned.audit)
+        return shortened
 
     def as_runnable(
         self, *, documents: str = "context", question: str = "question"
@@ -118,8 +124,13 @@ def _shortened(document: Document, kept: KeptPassage, audit: Audit) -> Document:
     return document.model_copy(update={"page_content": kept.text, "metadata": metadata})
 
 
-def _parted(given: Mapping[str, Any], documents: str, question: str) -> tuple[Sequence[Document], str]:
+def _parted(given: Any, documents: str, question: str) -> tuple[Sequence[Document], str]:
     """Take documents and question out of what a chain hands on."""
+    if not isinstance(given, Mapping):
+        raise RequestError(
+            f"the chain hands on a {type(given).__name__}: give the pruner a dict that holds the retrieved documents "
+            f"as {documents!r} and the question as {question!r}"
+        )
     found, asked = given.get(documents), given.get(question)
     if not isinstance(found, Sequence) or not all(isinstance(one, Document) for one in found):
         raise RequestError(
@@ -136,5 +147,8 @@ def _parted(given: Mapping[str, Any], documents: str, question: str) -> tuple[Se
 
 def _seen(given: Mapping[str, Any], key: str) -> str:
     if key in given:
-        return f"it holds a {type(given[key]).__name__}"
+        held = given[key]
+        kinds = {type(one).__name__ for one in held} if isinstance(held, list) else ()
+        of = f" of {', '.join(sorted(kinds))}" if kinds else ""
+        return f"it holds a {type(held).__name__}{of}"
     return f"the chain hands on {sorted(map(str, given))}"

@@ -25,7 +25,7 @@ from langchain_tuppence.models import NativeModels
 from langchain_tuppence.runs import Stage
 from langchain_tuppence.tiers import built
 from tuppence import drivers
-from tuppence.assembly import LedgerOption, open_ledger
+from tuppence.assembly import LedgerOption, open_ledger, open_shape
 from tuppence.attempts import Decision, Result
 from tuppence.effects import Shaper
 from tuppence.failures import is_control_flow
@@ -77,7 +77,7 @@ class Front:
     ) -> None:  # fmt: skip
         self._prices = prices or PriceBook.default()
         asked, self._handles = built(judges, self._prices)
-        shapers = (HistoryShaper(),) if shape is None else tuple(shape)
+        shapers = (HistoryShaper(),) if shape is None else open_shape(shape)
         # The tier stands for whatever model is asked behind it: no policy of ours asks that one.
         self._policy = Policy(tiers=(Tier("model"),), judges=asked, shape=shapers, check=None, surface="langchain")
         # Where nobody can be asked there is nothing to write down.

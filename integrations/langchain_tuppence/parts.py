@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_tuppence.calls import amount
 from langchain_tuppence.handles import Handle
 from langchain_tuppence.tiers import built, shared_settings
-from tuppence.assembly import open_cache, open_ledger, open_limits, open_planner, open_recorder
+from tuppence.assembly import open_cache, open_ledger, open_limits, open_planner, open_recorder, open_shape
 from tuppence.errors import ConfigError
 from tuppence.policy import Policy
 from tuppence.prices import PriceBook
@@ -51,7 +51,7 @@ def parts_of(llm: ChatTuppence) -> Parts:
     limit = None if llm.max_usd_per_call is None else amount(llm.max_usd_per_call)
     ledger = open_ledger(llm.ledger_option)
     policy = Policy(
-        tiers=tiers, judges=judges, route=llm.route, guards=tuple(llm.guards), shape=tuple(llm.shape),
+        tiers=tiers, judges=judges, route=llm.route, guards=tuple(llm.guards), shape=open_shape(llm.shape),
         limits=open_limits(llm.limits, ledger), check=llm.check, threshold=llm.threshold, cache=open_cache(llm.cache),
         prefix=open_planner(llm.prompt_cache), record=open_recorder(llm.record), retries=llm.retries,
         max_usd_per_call=limit, on_exhausted=llm.on_exhausted, mode=llm.mode, surface="langchain",

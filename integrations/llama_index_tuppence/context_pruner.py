@@ -54,12 +54,16 @@ class ContextPruner(BaseNodePostprocessor):
         model: str = DEFAULT_MODEL, scorer: Scorer | None = None, pruner: PassagePruner | None = None,
         title_keys: Sequence[str] = TITLE_KEYS, on_audit: Callable[[Audit], object] | None = None, **llama_index: Any,
     ) -> None:  # fmt: skip
+        if isinstance(title_keys, str):
+            raise ConfigError(f"title_keys is {title_keys!r}: give a list of keys, such as [{title_keys!r}]")
         super().__init__(
             max_tokens=max_tokens, share=share, keep_probability=keep_probability, model=model,
             title_keys=tuple(title_keys), on_audit=on_audit, **llama_index,
         )  # fmt: skip
         if pruner is not None and (max_tokens, share, keep_probability, scorer) != (None, None, None, None):
             raise ConfigError("a pruner is given, and options for one beside it: give the options to the pruner")
+        if pruner is not None and not callable(getattr(pruner, "prune", None)):
+            raise ConfigError(f"pruner is {pruner!r}: give a PassagePruner, or its options alone")
         self._pruner = pruner or PassagePruner(
             max_tokens=max_tokens, share=share, keep_probability=keep_probability, scorer=scorer, model=model
         )
@@ -86,15 +90,17 @@ class ContextPruner(BaseNodePostprocessor):
     def _pruned(self, nodes: list[NodeWithScore], question: str) -> list[NodeWithScore]:
         texts = [place for place, one in enumerate(nodes) if _is_text(one.node)]
         pruned = self._pruner.prune(question, [self._passage(nodes[place]) for place in texts])
-        tell_spends(pruned.audit)
-        if self.on_audit is not None:
-            self.on_audit(pruned.audit)
         kept = {texts[one.index]: one for one in pruned.passages}
         others = set(range(len(nodes))) - set(texts)
-        return [
+        shortened = [
             _shortened(one, kept[place], pruned.audit) if place in kept else one
             for place, one in enumerate(nodes) if place in kept or place in others
         ]  # fmt: skip
+        if self.on_audit is not None:
+            self.on_audit(pruned.audit)
+        # Last: what goes on as it came has saved nothing.
+        tell_spends(pruned.audit)
+        return shortened
 
     def _passage(self, scored: NodeWithScore) -> Passage:
         node = scored.node

@@ -56,6 +56,7 @@ from tuppence.assembly import (
     open_limits,
     open_planner,
     open_recorder,
+    open_shape,
 )
 from tuppence.checks import default_check
 from tuppence.effects import Check, Route, Shaper
@@ -125,7 +126,7 @@ class TuppenceLLM(FunctionCallingLLM):
         self._metadata = joint_metadata(made)
         digest = settings_digest(all_owned)
         self._policy = Policy(
-            tiers=made, judges=consulted, route=route, guards=tuple(guards), shape=tuple(shape),
+            tiers=made, judges=consulted, route=route, guards=tuple(guards), shape=open_shape(shape),
             limits=open_limits(limits, self._ledger),
             check=default_check() if check == "default" else check, threshold=threshold, cache=open_cache(cache),
             retries=retries_of(retries), max_usd_per_call=usd_limit(max_usd_per_call), on_exhausted=on_exhausted,

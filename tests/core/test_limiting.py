@@ -86,7 +86,6 @@ class TestALimit:
         other = pickle.loads(pickle.dumps(limits()))
         assert other.plan(ask(), SMALL) == limits().plan(ask(), SMALL)
 
-
     def test_never_raises_a_tiers_own(self) -> None:
         """What its native settings say is not in the request."""
         models = ScriptedModels(small=answer())

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tuppence.assembly import open_shape
 from tuppence.attempts import Result, Verdict
 from tuppence.cache import ExactCache, MemoryStore
 from tuppence.drivers import run
@@ -213,6 +214,17 @@ class TestFailure:
         result = call(half)
         assert [a.cause for a in result.attempts] == ["condense", "draft"]
         assert result.decision.faults == ["shape: RuntimeError: half-way"]
+
+    @pytest.mark.parametrize("what", ["tidy", Cutting, 3])
+    def test_what_is_no_shaper_is_refused_at_once(self, what: Any) -> None:
+        """When the policy is made."""
+        with pytest.raises(ConfigError, match=r"shape\[0\] is .*: give a shaper"):
+            call(what)
+
+    def test_what_is_no_list_of_shapers_is_refused_at_once(self) -> None:
+        """A single one, as easily written."""
+        with pytest.raises(ConfigError, match="give a list of shapers"):
+            open_shape(Cutting())  # type: ignore[arg-type]
 
 
 class TestModes:

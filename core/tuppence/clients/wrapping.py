@@ -21,6 +21,7 @@ from tuppence.assembly import (
     open_limits,
     open_planner,
     open_recorder,
+    open_shape,
 )
 from tuppence.checks import default_check
 from tuppence.clients.desk import AUTO, Desk, Setup
@@ -67,7 +68,7 @@ def wrap(
     consulted = bench(judges, client, book, beside=made)
     books = open_ledger(ledger)
     policy = Policy(
-        tiers=made, judges=consulted, route=route, guards=tuple(guards), shape=tuple(shape),
+        tiers=made, judges=consulted, route=route, guards=tuple(guards), shape=open_shape(shape),
         limits=open_limits(limits, books), check=check, threshold=threshold, cache=open_cache(cache),
         prefix=open_planner(prompt_cache), record=open_recorder(record), retries=_retries(retries),
         max_usd_per_call=_amount(max_usd_per_call), on_exhausted=on_exhausted, mode=mode, surface="sdk",

@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 
 K1 = 1.2
 """How fast a repeated word stops counting. Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and
@@ -126,13 +128,14 @@ class Bm25:
         # Lists, not counts: a question asks for a dozen words of texts that have a hundred.
         self._listed = [list(words) for words in listed]
         self._distinct = [frozenset(words) for words in listed]
+        self._holding = Counter(chain.from_iterable(self._distinct))
         average = sum(map(len, listed)) / len(listed) if listed else 0.0
         # Never 0: where no text has a term, none is long.
         self._norms = [K1 * (1 - B + B * len(words) / (average or 1.0)) for words in listed]
 
     def idf(self, term: str) -> float:
         """Return the weight of a term; never negative, since 1 is added inside the logarithm, as Lucene does."""
-        holding = sum(term in distinct for distinct in self._distinct)
+        holding = self._holding[term]
         return math.log(1 + (len(self._listed) - holding + 0.5) / (holding + 0.5))
 
     def scores(self, query: str) -> list[float]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tuppence.errors import RequestError
 from tuppence.prune.sentences import Span, sentences
 
 Unit = Literal["source", "sentence", "line"]
@@ -76,17 +77,27 @@ class NumberedSources:
 
 def numbered_passages(texts: Sequence[str]) -> NumberedSources:
     """Number whole texts: an answer points at `[3]`."""
-    return NumberedSources(tuple(texts), "source", tuple((Span(0, len(text)),) for text in texts))
+    given = _several(texts)
+    return NumberedSources(given, "source", tuple((Span(0, len(text)),) for text in given))
 
 
 def numbered_sentences(texts: Sequence[str]) -> NumberedSources:
     """Number texts and the sentences in each: an answer points at `[2:4]` or `[2:4-6]`."""
-    return NumberedSources(tuple(texts), "sentence", tuple(tuple(sentences(text)) for text in texts))
+    given = _several(texts)
+    return NumberedSources(given, "sentence", tuple(tuple(sentences(text)) for text in given))
 
 
 def numbered_lines(texts: Sequence[str]) -> NumberedSources:
     """Number texts and the lines in each that are not blank, for code, logs and tables."""
-    return NumberedSources(tuple(texts), "line", tuple(tuple(_lines(text)) for text in texts))
+    given = _several(texts)
+    return NumberedSources(given, "line", tuple(tuple(_lines(text)) for text in given))
+
+
+def _several(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return the texts; raise `RequestError` for a single one, whose letters would be numbered."""
+    if isinstance(texts, str):
+        raise RequestError(f"one text is given ({texts[:40]!r}): give a list of texts, such as [text]")
+    return tuple(texts)
 
 
 def _lines(text: str) -> list[Span]:

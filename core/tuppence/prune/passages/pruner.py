@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import SupportsFloat, SupportsIndex
 
 from tuppence.errors import ConfigError
 from tuppence.prune.audit import DEFAULT_MODEL, Audit, TokenCounter, counter_for, untouched
@@ -51,14 +52,7 @@ class PassagePruner:
         count: TokenCounter | None = None,
     ) -> None:
         """`model` says whose tokens are counted; `count` counts in its place. Raises `ConfigError`."""
-        if max_tokens is not None and share is not None:
-            raise ConfigError(f"max_tokens={max_tokens} and share={share} are both ceilings: give one of them")
-        if max_tokens is not None and max_tokens < 1:
-            raise ConfigError(f"max_tokens is {max_tokens}: give at least 1")
-        if share is not None and not 0 < share <= 1:
-            raise ConfigError(f"share is {share}: give a share of the tokens above 0, up to 1, such as 0.3")
-        if keep_probability is not None and not 0 < keep_probability <= 1:
-            raise ConfigError(f"keep_probability is {keep_probability}: give a probability above 0, up to 1")
+        _refuse(max_tokens, share, keep_probability, scorer)
         self._max_tokens = max_tokens
         self._share = share
         if keep_probability is None:
@@ -130,6 +124,24 @@ class PassagePruner:
             else:
                 del kept[at], counts[at]
         return tuple(kept[at] for at in sorted(kept)), sum(counts.values())
+
+
+def _refuse(max_tokens: object, share: object, keep_probability: object, scorer: object) -> None:
+    """Raise `ConfigError` for options that cannot work."""
+    if max_tokens is not None and share is not None:
+        raise ConfigError(f"max_tokens={max_tokens} and share={share} are both ceilings: give one of them")
+    if max_tokens is not None and not (isinstance(max_tokens, SupportsIndex) and int(max_tokens) >= 1):
+        raise ConfigError(f"max_tokens is {max_tokens!r}: give at least 1")
+    if share is not None and not _is_part(share):
+        raise ConfigError(f"share is {share!r}: give a share of the tokens above 0, up to 1, such as 0.3")
+    if keep_probability is not None and not _is_part(keep_probability):
+        raise ConfigError(f"keep_probability is {keep_probability!r}: give a probability above 0, up to 1")
+    if scorer is not None and (isinstance(scorer, type) or not callable(scorer)):
+        raise ConfigError(f"scorer is {scorer!r}: give a scorer, such as Bm25Scorer()")
+
+
+def _is_part(value: object) -> bool:
+    return isinstance(value, SupportsFloat) and 0 < float(value) <= 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,14 +87,23 @@ def without_fillers(text: str, *, model: str = DEFAULT_MODEL, source: str = "pro
 
 
 def _without(text: str, cuts: list[Cut]) -> str:
-    """Leave phrases out from the end on; where a sentence began with one, it begins with the next word."""
+    """Leave phrases out; where a sentence began with one, it begins with the next word."""
+    pieces: list[str] = []
+    # From the end on: what follows a phrase may begin with one that goes too.
+    until = len(text)
     for cut in reversed(cuts):
         start, end = cut.span or (0, 0)
         phrase = cut.text.rstrip(" \t")
         instead = _RULES[phrase.lower()]
-        rest = f"{instead}{cut.text[len(phrase) :]}{text[end:]}" if instead else text[end:]
-        text = text[:start] + (rest[0].upper() + rest[1:] if phrase[0].isupper() else rest)
-    return text
+        pieces.append(text[end:until])
+        if instead:
+            pieces.append(f"{instead}{cut.text[len(phrase) :]}")
+        if not pieces[-1]:
+            pieces.pop()
+        if phrase[0].isupper() and pieces:
+            pieces[-1] = pieces[-1][0].upper() + pieces[-1][1:]
+        until = start
+    return text[:until] + "".join(reversed(pieces))
 
 
 def _beside(text: str, start: int, end: int, guarded: list[tuple[int, int]]) -> str:

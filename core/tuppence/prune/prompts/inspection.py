@@ -81,7 +81,10 @@ def read_prompt(text: str) -> Prompt:
     for at, message in enumerate(_listed(request, "messages"), 1):
         role = message.get("role", "message")
         texts += [(f"message {at} ({role})", said) for said in _said(message.get("content"))]
-    return Prompt(tuple(texts), tuple(_listed(request, "tools")))
+    tools = tuple(_listed(request, "tools"))
+    if not texts and not tools:
+        raise RequestError("the request says nothing: give one whose `messages` have text, or one with `tools`")
+    return Prompt(tuple(texts), tools)
 
 
 def inspected(prompt: Prompt, *, model: str = DEFAULT_MODEL, with_fillers: bool = False) -> Inspection:
