@@ -5,6 +5,7 @@ Each optimisation that amends a request answers for it: what it spoils is asked 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from tuppence.effects import Failed
@@ -32,9 +33,9 @@ class Amended:
 
     __slots__ = ("_edits", "_made_by")
 
-    def __init__(self, edits: Edits, *made_by: Amendment | None) -> None:
+    def __init__(self, edits: Edits, made_by: Sequence[Amendment] = ()) -> None:
         self._edits = edits
-        self._made_by = [one for one in made_by if one is not None]
+        self._made_by = made_by
 
     @property
     def edits(self) -> Edits:
@@ -50,5 +51,7 @@ class Amended:
 
     def spoilt(self, reply: Reply) -> bool:
         """Tell every optimisation of the answer; say whether it is worth asking for again without one of them."""
-        spoilt = [one.spoilt(reply) for one in self._made_by]
-        return any(spoilt)
+        spoilt = False
+        for one in self._made_by:
+            spoilt = one.spoilt(reply) or spoilt
+        return spoilt

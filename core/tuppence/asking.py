@@ -92,9 +92,13 @@ class Asking:
         edits = tier.edits(request)
         if self.mode != "optimise" or request is not self.books.request:
             return Amended(edits)
+        if self.tools is not None:
+            edits = replace(edits, tools=self.tools)
+        if self.planner is None and self.policy.limits is None:
+            return Amended(edits)
         marks = None if self.planner is None else marking(tier, self.planner, self.books)
         limits = limiting(self.policy.limits, tier, gate, self.books)
-        return Amended(edits if self.tools is None else replace(edits, tools=self.tools), marks, limits)
+        return Amended(edits, [one for one in (marks, limits) if one is not None])
 
     def conduct(self, plan: Plan[R]) -> Plan[R]:
         """Run a check's or a shaper's own plan; the tiers that it asks get the same guards, retries and accounting."""

@@ -285,7 +285,8 @@ def test_nothing_is_served_before_there_is_evidence_and_near_questions_are_audit
         program.cache.flush()
         if math.isfinite(calibration.threshold('["", ""]')):
             break
-    assert program.ask(f"{AGAIN}?").tier == "similar"
+    # By its id a call is an audit or is none: this one is none.
+    assert program.ask(f"{AGAIN}?", call_id="served").tier == "similar"
     assert audits.read()[0].served == ASKED
 
 
