@@ -26,10 +26,10 @@ import bpe_openai
 
 from pruning_parts.history_uses import Conversation, Use, calls_of, stands, uses_of, whole
 from tuppence.prices import token_rate
-from tuppence.prune.history import HistoryPolicy, HistoryPruner, PromptPrice, applied
+from tuppence.prune.history import HistoryPolicy, HistoryPruner, PromptPrice
 from tuppence.prune.history.groups import turns_after, turns_of
 from tuppence.prune.history.stubs import id_of
-from tuppence.request import Message, ToolCall
+from tuppence.request import Message, ToolCall, edited
 
 Shortener = Callable[[Conversation, float], Conversation]
 """Returns what is sent of a prompt at a moment."""
@@ -65,7 +65,7 @@ def policies(price: PromptPrice) -> dict[str, Shortener]:
 
 def _ours(policy: HistoryPolicy, price: PromptPrice) -> Shortener:
     pruner = HistoryPruner(policy, price=price)
-    return lambda messages, at: applied(messages, pruner.prune(messages, at=at).edits)
+    return lambda messages, at: edited(messages, pruner.prune(messages, at=at).edits)
 
 
 def _sliding(messages: Conversation, _at: float) -> Conversation:

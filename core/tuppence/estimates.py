@@ -12,7 +12,8 @@ from tuppence.usage import Usage
 _TOKENS_PER_MESSAGE = 3
 # Longest answer assumed where the caller sets no limit: the default that most chat examples and SDK guides use.
 _UNLIMITED_OUTPUT_TOKENS = 1024
-_OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+"""How a limit is called: OpenAI's chat; Anthropic, vLLM and both frameworks; OpenAI's responses, Gemini."""
 
 
 def input_tokens(tier: Tier, request: Request) -> int:
@@ -30,7 +31,7 @@ def estimated_usage(tier: Tier, request: Request, answer: str) -> Usage:
 
 def worst_usage(tier: Tier, request: Request) -> Usage:
     """Bound what a call can use: the whole prompt uncached, and the longest answer that it allows."""
-    limits = [request.params[name] for name in _OUTPUT_LIMITS if isinstance(request.params.get(name), int)]
+    limits = [request.params[name] for name in OUTPUT_LIMITS if isinstance(request.params.get(name), int)]
     return Usage(input=input_tokens(tier, request), output=min(limits, default=_UNLIMITED_OUTPUT_TOKENS))
 
 

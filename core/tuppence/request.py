@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from tuppence.errors import RequestError
 from tuppence.usage import Usage
@@ -19,6 +19,7 @@ from tuppence.usage import Usage
 Role = Literal["system", "user", "assistant", "tool"]
 Capability = Literal["tools", "schema", "vision", "audio", "logprobs"]
 Tags = Mapping[str, str]
+M = TypeVar("M")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,16 +203,25 @@ NO_EDITS = Edits()
 
 def edited(messages: Sequence[Message], edits: Edits) -> tuple[Message, ...]:
     """Make edits on neutral messages; indices are those of `messages`."""
-    inserts: dict[int, list[Message]] = {}
-    kept: list[Message | None] = list(messages)
+    return tuple(edited_items(messages, edits, write=Message, retell=lambda one, text: replace(one, text=text)))
+
+
+def edited_items(
+    items: Sequence[M], edits: Edits, *, write: Callable[[Role, str], M], retell: Callable[[M, str], M]
+) -> list[M]:
+    """Make edits on messages of any form, which stand in the order of `Request.messages`; the others stay the same
+    objects. `write` makes a message, `retell` returns one with another text.
+    """
+    inserts: dict[int, list[M]] = {}
+    kept: list[M | None] = list(items)
     for edit in edits.messages:
         if isinstance(edit, Insert):
-            inserts.setdefault(edit.index, []).append(Message(edit.role, edit.text))
+            inserts.setdefault(edit.index, []).append(write(edit.role, edit.text))
         else:
-            kept[edit.index] = None if isinstance(edit, Drop) else replace(messages[edit.index], text=edit.text)
-    made: list[Message] = []
-    for index, message in enumerate(kept):
+            kept[edit.index] = None if isinstance(edit, Drop) else retell(items[edit.index], edit.text)
+    made: list[M] = []
+    for index, item in enumerate(kept):
         made += inserts.get(index, ())
-        if message is not None:
-            made.append(message)
-    return (*made, *inserts.get(len(kept), ()))
+        if item is not None:
+            made.append(item)
+    return made + inserts.get(len(kept), [])

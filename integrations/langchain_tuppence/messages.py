@@ -23,7 +23,7 @@ from langchain_core.messages import (
 from langchain_core.messages.ai import add_ai_message_chunks
 
 from tuppence.errors import RequestError
-from tuppence.request import Capability, Drop, Edits, Finish, Insert, Message, Replace, Role, ToolCall
+from tuppence.request import Capability, Edits, Finish, Message, Role, ToolCall, edited_items
 
 _ROLES: Mapping[str, Role] = {
     "human": "user", "HumanMessageChunk": "user", "user": "user",
@@ -138,29 +138,17 @@ def native(messages: Iterable[Message]) -> list[BaseMessage]:
 
 def edited(messages: Sequence[BaseMessage], edits: Edits) -> list[BaseMessage]:
     """Return native messages with `edits` applied to copies; indices are those of `messages`."""
-    if not edits.messages:
-        return list(messages)
-    kept: list[BaseMessage | None] = list(messages)
-    inserts: dict[int, list[BaseMessage]] = {}
-    for edit in edits.messages:
-        if isinstance(edit, Insert):
-            inserts.setdefault(edit.index, []).extend(native([Message(edit.role, edit.text)]))
-        elif isinstance(edit, Drop):
-            kept[edit.index] = None
-        else:
-            kept[edit.index] = _replaced(messages[edit.index], edit)
-    out: list[BaseMessage] = []
-    for index, message in enumerate(kept):
-        out += inserts.get(index, ())
-        if message is not None:
-            out.append(message)
-    return out + inserts.get(len(kept), [])
+    return edited_items(messages, edits, write=_written, retell=_retold)
 
 
-def _replaced(message: BaseMessage, edit: Replace) -> BaseMessage:
+def _written(role: Role, text: str) -> BaseMessage:
+    return native([Message(role, text)])[0]
+
+
+def _retold(message: BaseMessage, text: str) -> BaseMessage:
     """Put the new text where the first text was; media and other blocks keep their places."""
     if isinstance(message.content, str):
-        return message.model_copy(update={"content": edit.text})
+        return message.model_copy(update={"content": text})
     blocks: list[Any] = []
     placed = False
     for block in message.content:
@@ -168,8 +156,8 @@ def _replaced(message: BaseMessage, edit: Replace) -> BaseMessage:
             blocks.append(block)
         elif not placed:
             placed = True
-            blocks.append(edit.text if isinstance(block, str) else {**block, "text": edit.text})
-    return message.model_copy(update={"content": blocks if placed else [{"type": "text", "text": edit.text}, *blocks]})
+            blocks.append(text if isinstance(block, str) else {**block, "text": text})
+    return message.model_copy(update={"content": blocks if placed else [{"type": "text", "text": text}, *blocks]})
 
 
 def finish_of(message: AIMessage) -> Finish | None:

@@ -21,7 +21,7 @@ from llama_index.core.base.llms.types import (
 )
 from pydantic import BaseModel
 
-from tuppence.request import Capability, Drop, Edits, Insert, Message, Replace, Role, ToolCall
+from tuppence.request import Capability, Edits, Message, Role, ToolCall, edited_items
 
 _ROLES: Mapping[MessageRole, Role] = {
     MessageRole.SYSTEM: "system", MessageRole.DEVELOPER: "system", MessageRole.USER: "user",
@@ -75,23 +75,11 @@ def edited(messages: Sequence[ChatMessage], edits: Edits) -> Sequence[ChatMessag
     """Apply edits; untouched messages stay the same objects."""
     if not edits.messages:
         return messages
-    inserts: dict[int, list[ChatMessage]] = {}
-    changes: dict[int, ChatMessage | None] = {}
-    for edit in edits.messages:
-        if isinstance(edit, Insert):
-            inserts.setdefault(edit.index, []).append(ChatMessage(content=edit.text, role=_NATIVE[edit.role]))
-        elif isinstance(edit, Replace):
-            changes[edit.index] = _with_text(messages[edit.index], edit.text)
-        else:
-            assert isinstance(edit, Drop)
-            changes[edit.index] = None
-    result: list[ChatMessage] = []
-    for index, message in enumerate(messages):
-        result += inserts.get(index, ())
-        kept = changes.get(index, message)
-        if kept is not None:
-            result.append(kept)
-    return result + inserts.get(len(messages), [])
+    return edited_items(messages, edits, write=_written, retell=_with_text)
+
+
+def _written(role: Role, text: str) -> ChatMessage:
+    return ChatMessage(content=text, role=_NATIVE[role])
 
 
 def _with_text(message: ChatMessage, text: str) -> ChatMessage:

@@ -21,11 +21,10 @@ from tuppence.prune.history import (
     Recovery,
     Rendered,
     View,
-    applied,
     fewest_tokens,
 )
 from tuppence.prune.history.groups import groups_of
-from tuppence.request import Drop, Message, Replace, ToolCall
+from tuppence.request import Drop, Message, Replace, ToolCall, edited
 
 from .history_suite import AUTOMATIC, MARKED, NO_CACHE
 
@@ -63,7 +62,7 @@ def a_choice(*after: Message) -> list[Message]:
 
 
 def texts(messages: Sequence[Message], pruned: PrunedHistory) -> list[str]:
-    return [message.text for message in applied(messages, pruned.edits)]
+    return [message.text for message in edited(messages, pruned.edits)]
 
 
 class TestGroups:
@@ -251,10 +250,10 @@ class TestPrices:
         """Later calls send the same bytes, at whatever price."""
         pruner = HistoryPruner(price=NO_CACHE)
         first = a_choice()
-        sent = applied(first, pruner.prune(first, at=0.0).edits)
+        sent = edited(first, pruner.prune(first, at=0.0).edits)
         later = [*first, said("Booked."), asked("And HAT103?"), said("Full."), asked("HAT104?")]
         pruned = pruner.prune(later, at=10.0, price=AUTOMATIC)
-        assert applied(later, pruned.edits)[: len(sent)] == sent
+        assert edited(later, pruned.edits)[: len(sent)] == sent
 
     def test_a_price_may_come_with_the_call(self) -> None:
         """A ladder of models has several."""
@@ -332,6 +331,6 @@ class TestRecovery:
 def test_edits_are_made_as_the_clients_make_them() -> None:
     """Neutral messages keep their calls and extras; what is left out is gone."""
     messages = [asked("x"), *called("f", {}, "long"), said("y")]
-    pruned = applied(messages, type(HistoryPruner().prune(messages).edits)((Replace(2, "short"), Drop(3))))
+    pruned = edited(messages, type(HistoryPruner().prune(messages).edits)((Replace(2, "short"), Drop(3))))
     assert [one.text for one in pruned] == ["x", "", "short"]
     assert pruned[2].extra == {"tool_call_id": "call_1"}

@@ -27,11 +27,10 @@ from tuppence.prune.history import (
     Recovery,
     Summariser,
     Window,
-    applied,
 )
 from tuppence.prune.history.decisions import Standing, chain_of
 from tuppence.prune.payloads import compact_in_text
-from tuppence.request import Message, Reply, Request, ToolCall
+from tuppence.request import Message, Reply, Request, ToolCall, edited
 from tuppence.tiers import Tier
 
 from .history_suite import MARKED, NO_CACHE
@@ -135,7 +134,7 @@ class TestWhatStaysBehind:
         next(plan)
         with pytest.raises(StopIteration) as end:
             plan.send(Reply("private notes"))
-        sent = "".join(message.text for message in applied(talk(), end.value.value.edits))
+        sent = "".join(message.text for message in edited(talk(), end.value.value.edits))
         assert "private notes" in sent
         body = pickle.dumps(shaper)
         assert b"private" not in body
@@ -175,8 +174,8 @@ def test_a_copy_in_this_process_goes_on_with_the_same_bytes() -> None:
     """A conversation under way is sent as before, at a price at which nothing new would be cut."""
     shaper = moved(SHAPERS["as it comes"])
     before = talk()
-    sent = applied(before, shaper.pruner.prune(before, at=0.0, price=NO_CACHE).edits)
+    sent = edited(before, shaper.pruner.prune(before, at=0.0, price=NO_CACHE).edits)
     later = [*before, Message("assistant", "Now."), Message("user", "Good.")]
     assert sent[2].text.startswith("[cleared ")
     pruned = copy.deepcopy(shaper).pruner.prune(later, at=1.0, price=MARKED)
-    assert applied(later, pruned.edits)[: len(sent)] == sent
+    assert edited(later, pruned.edits)[: len(sent)] == sent

@@ -11,8 +11,8 @@ import pytest
 from tuppence.effects import Consult, Declined, Failed
 from tuppence.errors import ConfigError
 from tuppence.prices import token_rate
-from tuppence.prune.history import HistoryPolicy, HistoryPruner, PrunedHistory, Summariser, Window, applied
-from tuppence.request import Message, Reply, Request, ToolCall
+from tuppence.prune.history import HistoryPolicy, HistoryPruner, PrunedHistory, Summariser, Window
+from tuppence.request import Message, Reply, Request, ToolCall, edited
 
 from .history_suite import ANTHROPIC, AUTOMATIC, NO_CACHE, anthropic_messages, assert_anthropic_takes
 
@@ -50,7 +50,7 @@ def run(
 
 
 def sent(messages: Sequence[Message], pruned: PrunedHistory) -> list[str]:
-    return [one.text for one in applied(messages, pruned.edits)]
+    return [one.text for one in edited(messages, pruned.edits)]
 
 
 class TestWhatStays:
@@ -104,11 +104,11 @@ class TestWhatStays:
         """Under a warm prefix a turn more is not left out call by call."""
         pruner = pruner_with(Window(keep_turns=2, relevant_turns=0), AUTOMATIC)
         first = talk(6)
-        before = applied(first, pruner.prune(first, at=1000.0, further_calls=200).edits)
+        before = edited(first, pruner.prune(first, at=1000.0, further_calls=200).edits)
         assert len(before) == 4
         longer = talk(7)
         pruned = pruner.prune(longer, at=1010.0, further_calls=0)
-        assert applied(longer, pruned.edits)[: len(before)] == before
+        assert edited(longer, pruned.edits)[: len(before)] == before
         assert "not yet" in pruned.why
 
 
@@ -123,7 +123,7 @@ class TestNotes:
         assert [(one.tier, one.cause) for one in asked] == [("small", "condense")]
         assert "Remark number 3" in asked[0].request.messages[-1].text
         assert "Remark number 4" not in asked[0].request.messages[-1].text
-        roles = [one.role for one in applied(messages, pruned.edits)]
+        roles = [one.role for one in edited(messages, pruned.edits)]
         assert roles == ["system", "user", "assistant", "user", "assistant", "user"]
         assert sent(messages, pruned)[1].endswith("The user made four remarks.")
         assert pruned.audit.overhead_pico > 0
@@ -218,4 +218,4 @@ def test_calls_and_results_go_together() -> None:
     messages = talk(4)
     messages[2:3] = [Message("assistant", "", (call,)), Message("tool", "r " * 200), Message("assistant", "ok")]
     pruned = pruner_with(Window(keep_turns=1, relevant_turns=0)).prune(messages, at=0.0)
-    assert [one.role for one in applied(messages, pruned.edits)] == ["system", "user"]
+    assert [one.role for one in edited(messages, pruned.edits)] == ["system", "user"]

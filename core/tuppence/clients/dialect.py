@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tuppence.errors import RequestError, UsageError
-from tuppence.request import Drop, Edits, Insert, Message, Reply, Request
+from tuppence.request import Edits, Message, Reply, Request, Role, edited_items
 from tuppence.usage import Usage, read_usage
 
 Json = dict[str, Any]
@@ -121,22 +121,9 @@ def _shown(value: object) -> str:
     return text if len(text) <= 40 else f"{text[:40]}..."
 
 
-def applied(items: list[Json], edits: Edits, *, write: Callable[[str, str], Json]) -> list[Json]:
-    """Make the edits on a request's items, which stand in the order of `Request.messages`; the others stay theirs."""
-    inserts: dict[int, list[Json]] = {}
-    changes: dict[int, Json | None] = {}
-    for edit in edits.messages:
-        if isinstance(edit, Insert):
-            inserts.setdefault(edit.index, []).append(write(edit.role, edit.text))
-        else:
-            changes[edit.index] = None if isinstance(edit, Drop) else retold(items[edit.index], edit.text)
-    result: list[Json] = []
-    for index, item in enumerate(items):
-        result += inserts.get(index, ())
-        kept = changes.get(index, item)
-        if kept is not None:
-            result.append(kept)
-    return result + inserts.get(len(items), [])
+def applied(items: list[Json], edits: Edits, *, write: Callable[[Role, str], Json]) -> list[Json]:
+    """Make the edits on a request's items; the others stay theirs."""
+    return edited_items(items, edits, write=write, retell=retold)
 
 
 def retold(item: Json, text: str) -> Json:

@@ -13,7 +13,6 @@ from tuppence.prune.history.clearing import Clearing
 from tuppence.prune.history.decisions import Batch, Decisions
 from tuppence.prune.history.economics import Change, Net, PromptPrice, net_of
 from tuppence.prune.history.emptying import Emptying
-from tuppence.prune.history.layout import applied
 from tuppence.prune.history.policy import HistoryPolicy, PrunedHistory
 from tuppence.prune.history.pruner import HistoryPruner
 from tuppence.prune.history.recovery import RECOVER_TOOL, Recovery
@@ -43,7 +42,6 @@ __all__ = [
     "Summariser",
     "View",
     "Window",
-    "applied",
     "fewest_tokens",
     "net_of",
     "prompt_price",

@@ -146,24 +146,3 @@ def _thoughts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for part in value:
             yield from _thoughts(part)
-
-
-def applied(messages: Sequence[Message], edits: Edits) -> tuple[Message, ...]:
-    """Return neutral messages with edits made on them, as the clients and integrations make them on native ones."""
-    inserts: dict[int, list[Message]] = {}
-    changed: dict[int, Message | None] = {}
-    for edit in edits.messages:
-        if isinstance(edit, Insert):
-            inserts.setdefault(edit.index, []).append(Message(edit.role, edit.text))
-        elif isinstance(edit, Drop):
-            changed[edit.index] = None
-        else:
-            old = messages[edit.index]
-            changed[edit.index] = Message(old.role, edit.text, old.tool_calls, old.media, old.extra)
-    sent: list[Message] = []
-    for index, message in enumerate(messages):
-        sent += inserts.get(index, ())
-        kept = changed.get(index, message)
-        if kept is not None:
-            sent.append(kept)
-    return (*sent, *inserts.get(len(messages), ()))

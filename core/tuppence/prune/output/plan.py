@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tuppence.estimates import OUTPUT_LIMITS
 from tuppence.prune.output.worth import CapWorth
 from tuppence.request import Edits, Replace, Request
 
-LIMIT_NAMES = ("max_completion_tokens", "max_tokens", "max_output_tokens")
-"""How providers and frameworks call it: OpenAI's chat; Anthropic, vLLM and both frameworks; OpenAI's responses, Gemini.
-"""
 _STOP_NAMES = ("stop", "stop_sequences")
 
 
@@ -65,7 +63,7 @@ def _limits(plan: OutputPlan, params: Mapping[str, Any], name: str) -> dict[str,
     # Anthropic refuses a limit that is not above the budget for thinking.
     if cap is None or (isinstance(budget, int) and cap <= budget):
         return {}
-    own = {key: params[key] for key in LIMIT_NAMES if isinstance(params.get(key), int)}
+    own = {key: params[key] for key in OUTPUT_LIMITS if isinstance(params.get(key), int)}
     return {key: cap for key, limit in own.items() if limit > cap} if own else {name: cap}
 
 
