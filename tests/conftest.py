@@ -11,8 +11,9 @@ import hypothesis
 import pytest
 
 # Shared and slow machines are normal here: a property fails for being false, never for being slow.
-hypothesis.settings.register_profile("local", deadline=None)
-hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+SLOW = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile("local", deadline=None, suppress_health_check=SLOW)
+hypothesis.settings.register_profile("ci", deadline=None, suppress_health_check=SLOW, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 # Set by the make targets that name a service: its absence must then fail the run.

@@ -10,9 +10,12 @@ PUBLIC: dict[str, list[str]] = {
     "tuppence": [
         "Additions",
         "Attempt",
+        "Budget",
+        "Budgets",
         "Decision",
         "Message",
         "Policy",
+        "PostgresLedger",
         "PrefixPlanner",
         "PriceBook",
         "Reply",
@@ -38,6 +41,8 @@ PUBLIC: dict[str, list[str]] = {
         "wrap",
     ],
     "langchain_tuppence": [
+        "BudgetCallbackHandler",
+        "BudgetMiddleware",
         "CachedChain",
         "CachedEmbeddings",
         "ChatTuppence",
@@ -59,6 +64,7 @@ PUBLIC: dict[str, list[str]] = {
         "tier",
     ],
     "llama_index_tuppence": [
+        "BudgetHandler",
         "CachedEmbedding",
         "CachedQueryEngine",
         "ContextPruner",

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 # Loaded only when the part of tuppence that needs it is used.
 NOT_AT_IMPORT = {
+    "alembic",
     "anthropic",
     "bpe_openai",
     "faiss",
@@ -26,10 +27,16 @@ NOT_AT_IMPORT = {
     "numpy",
     "onnxruntime",
     "openai",
+    "opentelemetry",
+    "plotly",
+    "prometheus_client",
+    "psycopg",
+    "pyarrow",
     "pydantic",
     "redis",
     "redisvl",
     "rich",
+    "sqlalchemy",
     "tiktoken",
     "tokenizers",
     "typer",

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from tuppence.prices import PriceBook, gpu_hour_rate, token_rate
     from tuppence.request import Message, Reply, Request, ToolCall
     from tuppence.spend import SqliteLedger
+    from tuppence.spend.budgets import Budget, Budgets
+    from tuppence.spend.ledger import PostgresLedger
     from tuppence.tiers import Additions, Tier, function_tier
     from tuppence.usage import Usage
 
 # Where each public name lives. Loaded when first asked for: `import tuppence` itself costs a millisecond.
 _HOMES = {
-    "Additions": "tiers", "Attempt": "attempts", "Decision": "attempts", "Message": "request", "Policy": "policy",
+    "Additions": "tiers", "Attempt": "attempts", "Budget": "spend.budgets", "Budgets": "spend.budgets",
+    "Decision": "attempts", "Message": "request", "Policy": "policy", "PostgresLedger": "spend.ledger",
     "PrefixPlanner": "cache.prefix", "PriceBook": "prices", "Reply": "request", "Request": "request",
     "Result": "attempts", "Retries": "policy", "SqliteLedger": "spend", "Tier": "tiers", "ToolCall": "request",
     "TuppenceError": "errors", "Usage": "usage", "Verdict": "attempts", "cache_tags": "context",
@@ -33,9 +36,12 @@ _HOMES = {
 __all__ = [
     "Additions",
     "Attempt",
+    "Budget",
+    "Budgets",
     "Decision",
     "Message",
     "Policy",
+    "PostgresLedger",
     "PrefixPlanner",
     "PriceBook",
     "Reply",

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 from zlib import crc32
 
+from tuppence.affording import means_of
 from tuppence.amending import Amended
 from tuppence.attempts import Cause
 from tuppence.books import Books
@@ -37,12 +38,13 @@ def guarded(request: Request, policy: Policy, ladder: tuple[Tier, ...]) -> tuple
 class Asking:
     """The provider calls of one logical call."""
 
-    __slots__ = ("asks", "books", "mode", "planner", "policy", "tools")
+    __slots__ = ("asks", "books", "means", "mode", "planner", "policy", "tools")
 
     def __init__(self, policy: Policy, books: Books, mode: Mode, asks: int) -> None:
         self.policy = policy
         self.books = books
         self.mode = mode
+        self.means = means_of(policy, books)
         self.planner: PrefixPlanner | None = policy.prefix if mode == "optimise" else None
         self.tools: ToolsEdit | None = None
         """Writes the caller's tools shorter."""
@@ -54,13 +56,18 @@ class Asking:
         """Say whether the call has made all the provider calls that it may."""
         return self.asks >= self.policy.retries.max_attempts
 
-    def ask(self, tier: Tier, cause: Cause, request: Request, gate: Gate) -> Plan[Reply | Failed | Declined]:
-        """Ask one tier, with retries; every provider call becomes an attempt."""
+    def ask(
+        self, tier: Tier, cause: Cause, request: Request, gate: Gate, *, spills: bool = False
+    ) -> Plan[Reply | Failed | Declined]:
+        """Ask one tier, with retries; every provider call becomes an attempt. `spills`: if full, it is left at once."""
         amended = self._amended(tier, request, gate)
         retries = 0
+        outcome: Reply | Failed | Declined = Declined()
         while True:
+            if self.means is not None and not (yield from self.means.cover(tier, request)):
+                return outcome
             self.asks += 1
-            outcome: Reply | Failed | Declined = yield Ask(tier, request, amended.edits, cause, gate)
+            outcome = yield Ask(tier, request, amended.edits, cause, gate)
             if isinstance(outcome, Reply):
                 tier.health.succeeded()
                 self.books.replied(tier, cause, outcome, request)
@@ -76,7 +83,11 @@ class Asking:
             if not self.exhausted and amended.blames(outcome):
                 cause = "retry"
                 continue
-            if outcome.kind not in ("bad_request", "context_length"):
+            full = outcome.kind == "full" and tier.spills_over
+            if full and spills:
+                self.books.note(f"{tier.name} is full: it turned the call away; spilled over")
+                return outcome
+            if not full and outcome.kind not in ("bad_request", "context_length"):
                 tier.health.failed(self.books.now)
             jitter = (crc32(f"{self.books.result.call_id}/{retries}".encode()) & 0xFFFF) / 0x10000
             wait_s = self.policy.retries.wait_s(outcome, retries=retries, attempts=self.asks, jitter=jitter)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tuppence.cache import (
     ExactCache,
@@ -30,11 +30,17 @@ from tuppence.embed.minilm import MiniLM
 from tuppence.errors import ConfigError, LedgerError
 from tuppence.prune.output import OutputLimits
 from tuppence.recording import Recorder as FileRecorder
-from tuppence.spend import Ledger, SqliteLedger, default_path
+from tuppence.spend import Ledger, SqliteLedger
+from tuppence.spend.ledger import PostgresLedger, default_place, places
+from tuppence.spend.ledger.several import Ledgers
 from tuppence.spend.output_lengths import past_outputs
 
+if TYPE_CHECKING:
+    from tuppence.spend.budgets import Budget, Budgets
+
+BudgetsOption: TypeAlias = "Budgets | Budget | Sequence[Budget] | None"
 CacheOption = ExactCache | str | Path | bool | None
-LedgerOption = Ledger | str | Path | bool | None
+LedgerOption = Ledger | str | Path | Sequence[Ledger | str | Path] | bool | None
 LimitsOption = OutputLimits | bool | None
 PrefixOption = PrefixPlanner | bool | None
 RecordOption = Recorder | str | Path | Literal[False] | Sequence[Recorder | str | Path] | None
@@ -43,7 +49,7 @@ SEMANTIC = "semantic"
 
 log = logging.getLogger("tuppence")
 
-_ledgers: dict[Path, SqliteLedger] = {}
+_ledgers: dict[Path | str, Ledger] = {}
 _recorders: dict[Path, FileRecorder] = {}
 _lock = threading.Lock()
 
@@ -115,33 +121,66 @@ def open_limits(option: LimitsOption, ledger: Ledger | None) -> OutputLimits | N
         return option
     if option is not True:
         raise ConfigError(f"limits is {option!r}: give True, an OutputLimits that models share, or None")
-    if not isinstance(ledger, SqliteLedger):
+    rows = databases(ledger)
+    if not rows:
         return OutputLimits()
     try:
-        return OutputLimits(past_outputs(ledger.path))
+        return OutputLimits(past_outputs(rows[0].place))
     except LedgerError as error:
         log.warning("limits are learned from new calls only: %s", error)
         return OutputLimits()
 
 
-def open_ledger(option: LedgerOption) -> Ledger | None:
-    """Open a ledger: True is this user's default file, a path another file, False or None keeps no ledger.
+def open_budgets(option: BudgetsOption) -> Budgets | None:
+    """Open budgets: one or a list of them is counted in this process, `Budgets` where they say; None limits nothing."""
+    if option is None:
+        return None
+    from tuppence.spend.budgets import Budget, Budgets
 
-    One file is opened once a process, however many models write to it.
+    if isinstance(option, Budgets):
+        return option
+    if isinstance(option, Budget):
+        return Budgets(option)
+    if isinstance(option, list | tuple) and all(isinstance(one, Budget) for one in option):
+        return Budgets(*option) if option else None
+    raise ConfigError(f"budgets is {option!r}: give a list such as [Budget(usd=20, per='day')], Budgets(...), or None")
+
+
+def open_ledger(option: LedgerOption) -> Ledger | None:
+    """Open a ledger: True or "default" is this user's default file, a path another file, a postgresql:// address a
+    database, a list several of them and exporters beside each other, False or None keeps no ledger.
+
+    One place is opened once a process, however many models write to it.
     """
     if option is None or option is False:
         return None
-    if option is True:
-        option = default_path()
+    if isinstance(option, list | tuple):
+        return Ledgers(tuple(filter(None, map(open_ledger, option))))
+    if option is True or option == "default":
+        return _place_of_rows(default_place())
     if isinstance(option, str | Path):
-        path = Path(option).expanduser().resolve()
-        with _lock:
-            if path not in _ledgers:
-                _ledgers[path] = SqliteLedger(path)
-            return _ledgers[path]
+        return _place_of_rows(option)
     if callable(getattr(option, "write", None)):
-        return option
-    raise ConfigError(f"ledger is {option!r}: give True, a file path, a Ledger, or None")
+        return option  # type: ignore[return-value]
+    raise ConfigError(
+        f"ledger is {option!r}: give True, a file path, a postgresql:// address, a Ledger, a list of such, or None"
+    )
+
+
+def _place_of_rows(option: str | Path) -> Ledger:
+    file = places.file_of(option)
+    place = str(option) if file is None else file.resolve()
+    with _lock:
+        if place not in _ledgers:
+            _ledgers[place] = PostgresLedger(place) if isinstance(place, str) else SqliteLedger(place)
+        return _ledgers[place]
+
+
+def databases(ledger: Ledger | None) -> list[SqliteLedger | PostgresLedger]:
+    """List what of a ledger keeps rows that can be read again; an exporter keeps none."""
+    if isinstance(ledger, Ledgers):
+        return [found for one in ledger.ledgers for found in databases(one)]
+    return [ledger] if isinstance(ledger, SqliteLedger | PostgresLedger) else []
 
 
 def open_recorder(option: RecordOption) -> Recorder | None:
@@ -207,6 +246,10 @@ def record_feedback(
     opened = open_ledger(ledger)
     if opened is None and traffic is not None:
         return
-    if not isinstance(opened, SqliteLedger):
-        raise ConfigError(f"ledger is {ledger!r}, which keeps no feedback: give True, a file path, or a SqliteLedger")
-    opened.feedback(call_id, score)
+    rows = databases(opened)
+    if not rows:
+        raise ConfigError(
+            f"ledger is {ledger!r}, which keeps no feedback: give True, a file path, or a postgresql:// address"
+        )
+    for one in rows:
+        one.feedback(call_id, score)

@@ -17,11 +17,32 @@ from tuppence.request import Finish, Reply, Tags
 from tuppence.usage import Usage
 
 Cause = Literal[
-    "draft", "retry", "validation_retry", "escalation", "fallback", "agreement", "judge", "condense", "hit", "observed"
-]
-"""Why an attempt was made. `condense` shortens a text to be sent; `observed` is a model that tuppence only watched."""
+    "draft", "retry", "validation_retry", "escalation", "fallback", "spill_over", "agreement", "judge", "condense",
+    "hit", "observed",
+]  # fmt: skip
+"""Why an attempt was made. `spill_over`: the tier before was full. `condense` shortens a text to be sent; `observed` is
+a model that tuppence only watched."""
 Outcome = Literal["accepted", "rejected", "failed", "abandoned", "declined", "consulted", "hit", "observed"]
 CostStatus = Literal["exact", "estimated", "unpriced"]
+JUDGED = "judged"
+"""Mode of what judges of live traffic cost, booked under the calls that they judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Levers:
+    """What an answer would have cost more without each of these, in the order in which they are taken away.
+
+    The first two are estimates: nobody knows what a model would have made of the longer prompt, or said unlimited.
+    """
+
+    prune: PicoUSD = 0
+    """The tokens that were left out of the prompt, at the baseline's price for input."""
+    output: PicoUSD = 0
+    """The tokens that the model was spared from writing, at the answering tier's price for output."""
+    batch: PicoUSD = 0
+    """The same tokens at the answering tier's standard price, less what they cost in a discounted lane."""
+    self_host: PicoUSD = 0
+    """The same tokens at a provider that serves the model, less what they cost on machines of one's own."""
 
 
 @dataclass(slots=True)
@@ -54,6 +75,8 @@ class Attempt:
     """Why the model stopped, where the provider said; None also where there was no answer."""
     prefix: CacheMoney | None = None
     """What the provider's prefix cache did to the price; None where it did nothing, or where that is not known."""
+    levers: Levers | None = None
+    """On the attempt that answered: savings beside those of the cache and the route; None where there are none."""
 
 
 @dataclass(slots=True)
@@ -67,6 +90,10 @@ class Decision:
     """What was left out of the prompt and why, or why nothing was; nothing of the prompt itself."""
     pruned_tokens: int = 0
     """Input tokens of one ask that were left out, as the shapers count them."""
+    spared_output_tokens: int = 0
+    """Output tokens that the answer was spared, as whoever shortened it counts them."""
+    again: bool = False
+    """A further try of a logical call that was settled before, such as a framework's own retry."""
     check: str = ""
     would: str = ""
     """Observe mode: what would have been done."""
@@ -76,6 +103,8 @@ class Decision:
     """What had changed in the prompt's prefix, with up to 40 characters of it: not for logs, and not in a summary."""
     faults: list[str] = field(default_factory=list)
     """Optimisations that broke and were gone round."""
+    lane: str = ""
+    """Of a call that may wait: which tiers answered by batch, which at once, and why."""
     missed: str = ""
     """Why the cache did not answer, in a few fixed words: nothing of the prompt, so that it can be counted."""
     fell_short: bool = False
@@ -130,6 +159,8 @@ class Result:
             told["shape"] = decision.shape
         if decision.check:
             told["check"] = decision.check
+        if decision.lane:
+            told["lane"] = decision.lane
         if decision.prefix:
             told["prefix"] = decision.prefix
         if decision.would:

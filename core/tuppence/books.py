@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tuppence.attempts import Attempt, Cause, CostStatus, Decision, Outcome, Result
+from tuppence.attempts import Attempt, Cause, CostStatus, Decision, Levers, Outcome, Result
 from tuppence.effects import Ask, Failed, Hit
 from tuppence.estimates import estimated_usage
 from tuppence.failures import is_control_flow
+from tuppence.levers import levers, spares, undiscounted
 from tuppence.prices import PicoUSD, cache_money, timed
 from tuppence.request import Reply, Request
 from tuppence.tiers import Tier
@@ -17,12 +18,12 @@ NO_USAGE = Usage()
 class Books:
     """Attempts and decision of one logical call."""
 
-    __slots__ = ("now", "replies", "request", "result", "strongest", "would_ask", "would_pico")
+    __slots__ = ("baseline", "now", "replies", "request", "result", "would_ask", "would_pico")
 
-    def __init__(self, request: Request, result: Result, strongest: Tier) -> None:
+    def __init__(self, request: Request, result: Result, baseline: Tier) -> None:
         self.request = request
         self.result = result
-        self.strongest = strongest
+        self.baseline = baseline
         self.now = request.received_at
         """Unix seconds by the call's own clock: when it came in, plus what its provider calls and waits took."""
         self.replies: list[Reply | None] | None = None
@@ -77,8 +78,8 @@ class Books:
             self._keep(Reply(text) if text else None)
 
     def hit(self, hit: Hit, *, tier: str) -> None:
-        """Write a cached answer down: it costs nothing, and spares what the strongest tier would have cost."""
-        usage, rate = hit.reply.usage, self.strongest.rate
+        """Write a cached answer down: it costs nothing, and spares what the baseline would have cost."""
+        usage, rate = hit.reply.usage, self.baseline.rate
         self.result.attempts.append(
             Attempt(
                 tier=tier, model=hit.reply.model or "", cause="hit", outcome="hit", usage=NO_USAGE, pico_usd=0,
@@ -88,12 +89,26 @@ class Books:
         )  # fmt: skip
         self._keep(hit.reply)
 
-    def accepted(self, attempt: Attempt, reply: Reply) -> None:
+    def accepted(self, tier: Tier, attempt: Attempt, reply: Reply) -> None:
+        """Take an answer for the call's: what it would have cost otherwise is written beside it."""
         attempt.outcome = "accepted"
-        attempt.baseline_pico = self._price_at(self.strongest, attempt, reply)
+        if self.decision.pruned_tokens or self.decision.spared_output_tokens or spares(tier, attempt.usage):
+            attempt.levers = self._levers(tier, attempt)
+        attempt.baseline_pico = self._price_at(self.baseline, attempt, reply)
         if self.would_ask is not None:
             self.would_pico = self._price_at(self.would_ask, attempt, reply)
         attempt.would_pico = self.would_pico
+
+    def _levers(self, tier: Tier, attempt: Attempt) -> Levers | None:
+        """Price what the answer was spared; None where its own price, or the baseline's, is unknown."""
+        rate, measure, ended = tier.rate, self.baseline.rate, attempt.started_at + attempt.latency_ms / 1000
+        if rate is None or measure is None or attempt.pico_usd is None:
+            return None
+        return levers(
+            attempt.usage, attempt.pico_usd, rate.at(ended), measure.at(ended),
+            reference=None if tier.reference is None else tier.reference.at(ended),
+            pruned=self.decision.pruned_tokens, spared=self.decision.spared_output_tokens,
+        )  # fmt: skip
 
     def would(self, what: str, *, pico_usd: PicoUSD) -> None:
         """Observe mode: write down what would have been done, and what it would have cost."""
@@ -131,12 +146,16 @@ class Books:
             self.last.prefix = cache_money(usage, rate)
 
     def _price_at(self, tier: Tier, attempt: Attempt, reply: Reply) -> PicoUSD | None:
-        """What `tier` would have cost: exact where it answered, else its price, then, for the same tokens."""
+        """What `tier` would have cost: exact where it answered, else its price, then, for the same tokens; in no lane
+        that gives a discount, and on nobody's own machines.
+        """
         if attempt.tier == tier.name:
-            return attempt.pico_usd
+            spared = attempt.levers
+            at_once = attempt.pico_usd
+            return at_once if spared is None or at_once is None else at_once + spared.batch + spared.self_host
         if tier.rate is None:
             return None
-        usage = attempt.usage
+        usage = undiscounted(attempt.usage)
         if not usage.total_tokens and tier.answer is None:
             usage = estimated_usage(tier, self.request, reply.text)
         return tier.rate.at(attempt.started_at + attempt.latency_ms / 1000).cost(usage)

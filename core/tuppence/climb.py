@@ -11,8 +11,7 @@ from tuppence.attempts import Attempt, Cause, Verdict
 from tuppence.books import Books, go_round
 from tuppence.cache.prefix import PrefixPlanner
 from tuppence.effects import Declined, Failed, Gate, Plan, held, live
-from tuppence.errors import CallFailed, SpendLimitReached
-from tuppence.estimates import affordable
+from tuppence.errors import CallFailed
 from tuppence.policy import Mode, Policy
 from tuppence.request import Reply
 from tuppence.tiers import Tier
@@ -21,10 +20,14 @@ from tuppence.tiers import Tier
 class Climb:
     """One logical call on its way up the ladder."""
 
-    __slots__ = ("again", "asking", "best", "books", "drafts", "error", "mode", "policy", "reply", "threshold")
+    __slots__ = (
+        "again", "asking", "best", "books", "drafts", "error", "full", "means", "mode", "policy", "reply", "spilled",
+        "threshold",
+    )  # fmt: skip
 
     def __init__(self, policy: Policy, books: Books, mode: Mode, asks: int) -> None:
         self.asking = Asking(policy, books, mode, asks)
+        self.means = self.asking.means
         self.policy = policy
         self.books = books
         self.mode = mode
@@ -38,27 +41,52 @@ class Climb:
         """All replies that were rejected, in order."""
         self.error: BaseException | None = None
         """Why there is no answer yet."""
+        self.full: list[Tier] = []
+        """Tiers that were left because they are full."""
+        self.spilled: set[str] = set()
+        """Tiers that are asked because the one before them is."""
 
-    def up(self, ladder: tuple[Tier, ...]) -> Plan[None]:
-        """Ask tier after tier until an answer is good enough."""
+    def up(self, ladder: tuple[Tier, ...], allowed: tuple[Tier, ...]) -> Plan[None]:
+        """Ask tier after tier until an answer is good enough; a soft budget may leave only the first of `allowed`."""
         able = self._able(ladder)
         planner = self.asking.planner
         if planner is not None and len(able) > 1:
             able = self._worth_asking(able, planner)
-        cause: Cause = "retry" if self.again else "draft"
+        if self.means is not None:
+            able = yield from self.means.path(able, lambda: self._able(allowed))
+            self.error = self.error or self.means.refusal
+        yield from self._each(able, "retry" if self.again else "draft")
+        if self.reply is None and self.best is None and self.full:
+            # Nobody else could answer, or be paid for: better a queue than no answer.
+            full, self.full = self.full, []
+            yield from self._each(full, "fallback")
+
+    def _each(self, able: list[Tier], cause: Cause) -> Plan[None]:
+        rejected = ""
         for position, tier in enumerate(able, start=1):
-            if not self._can_afford(tier):
+            if tier.place == rejected:
+                continue
+            if self.means is not None and not (yield from self.means.affords(tier)):
+                self.error = self.error or self.means.refusal
                 return
-            outcome = yield from self._attempt(tier, cause, last=position == len(able))
+            if tier.name in self.spilled:
+                cause = "spill_over"
+            outcome = yield from self._attempt(tier, cause, able[position:])
             if self.reply is not None:
                 return
             if type(outcome) is Failed:
                 self.error = outcome.error
                 if outcome.delivered:
+                    # The user has seen a part of this answer: no draft may follow it.
+                    self.best, self.full = None, []
                     return
                 cause = "fallback"
+                if outcome.kind == "full" and tier.spills_over and position < len(able):
+                    self.full.append(tier)
+                    cause = "spill_over"
             elif type(outcome) is Reply:
                 self.error = None
+                rejected = tier.place
                 cause = "escalation"
 
     def conclude(self) -> Reply | None:
@@ -91,12 +119,35 @@ class Climb:
                 rested.append(tier)
             else:
                 self.books.note(f"{tier.name} skipped: it rests after failures")
-        return rested or able[-1:]
+        return self._with_room(rested or able[-1:])
+
+    def _with_room(self, able: list[Tier]) -> list[Tier]:
+        """Leave out tiers whose servers are full; not the last, for there is nobody left to spill over to."""
+        if all(tier.admission is None for tier in able):
+            return able
+        self.full, self.spilled = [], set()
+        roomy: list[Tier] = []
+        for tier, after in zip(able, [*able[1:], None], strict=True):
+            full = None if after is None else self._full(tier)
+            if full is None or after is None:
+                roomy.append(tier)
+                continue
+            self.books.note(f"{tier.name} is full: {full}; spilled over")
+            self.full.append(tier)
+            self.spilled.add(after.name)
+        return roomy
+
+    def _full(self, tier: Tier) -> str | None:
+        try:
+            return None if tier.admission is None else tier.admission.full()
+        except Exception as error:
+            go_round(self.books, "admission", error)
+            return None
 
     def _worth_asking(self, able: list[Tier], planner: PrefixPlanner) -> list[Tier]:
         """Leave out tiers that cost no less than one above them whose provider holds the prompt's beginning."""
         try:
-            within = [tier for tier in able if self._within_limit(tier)]
+            within = able if self.means is None else [tier for tier in able if self.means.within_limit(tier)]
             spared = planner.spared(self.books.request, within, self.books.now)
         except Exception as error:
             go_round(self.books, "prefix", error)
@@ -105,29 +156,16 @@ class Climb:
             self.books.note(f"{name} passed over: {reason}")
         return [tier for tier in able if tier.name not in spared] if spared else able
 
-    def _within_limit(self, tier: Tier) -> bool:
-        limit, spent = self.policy.max_pico_per_call, self.books.result.pico_usd
-        return limit is None or affordable(tier, self.books.request, limit=limit, spent=spent, at=self.books.now)
-
-    def _can_afford(self, tier: Tier) -> bool:
-        if self._within_limit(tier):
-            return True
-        allowed = f"max_usd_per_call (${self.policy.max_usd_per_call})"
-        self.books.note(f"stopped before {tier.name}: it could pass {allowed}")
-        self.error = self.error or SpendLimitReached(
-            f"asking {tier.name!r} could pass {allowed}: raise the limit, lower max_tokens, or shorten the prompt"
-        )
-        return False
-
     # -- one tier
 
-    def _attempt(self, tier: Tier, cause: Cause, *, last: bool) -> Plan[Reply | Failed | Declined]:
+    def _attempt(self, tier: Tier, cause: Cause, left: list[Tier]) -> Plan[Reply | Failed | Declined]:
         """Ask one tier, check what it says, and accept it if it is good enough or nobody is left to ask."""
+        last = all(other.place == tier.place for other in left)
         again = self.policy.retries.validation if last else 0
         unchecked = self.mode != "optimise" or self.policy.check is None or (last and not again)
         gate = live if unchecked else self._gate()
         while True:
-            outcome = yield from self.asking.ask(tier, cause, self.books.request, gate)
+            outcome = yield from self.asking.ask(tier, cause, self.books.request, gate, spills=bool(left))
             if type(outcome) is not Reply:
                 return outcome
             attempt = self.books.last
@@ -179,7 +217,7 @@ class Climb:
         return False
 
     def _accept(self, reply: Reply, attempt: Attempt) -> None:
-        self.books.accepted(attempt, reply)
+        self.books.accepted(self.policy.rung(attempt.tier), attempt, reply)
         self.reply = reply
         self.error = None
 

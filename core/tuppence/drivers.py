@@ -28,6 +28,7 @@ from tuppence.effects import (
     Open,
     Peek,
     Plan,
+    Release,
     Remember,
     Reshape,
     Settle,
@@ -36,8 +37,8 @@ from tuppence.failures import is_control_flow
 from tuppence.ports import Chunk, Port
 from tuppence.request import Reply
 
-_OPTIONAL = (Lookup, Peek, Embed, Nearest, Open, Call, Reshape, Remember, Keep, Audit, Settle)
-_CLOSING = (Remember, Keep, Audit, Settle)
+_OPTIONAL = (Lookup, Peek, Embed, Nearest, Open, Call, Reshape, Remember, Keep, Audit, Settle, Release)
+_CLOSING = (Remember, Keep, Audit, Settle, Release)
 
 
 def run(plan: Plan[Result], port: Port) -> Result:
@@ -186,7 +187,7 @@ def _broken_or_unwound(
     if isinstance(error, Exception) and isinstance(effect, _OPTIONAL) and not is_control_flow(error):
         return Broken(error)
     gone = Abandoned(error)
-    if type(effect) is Ask:
+    if type(effect) is Ask and port.may_have_bought(effect):
         gone = Abandoned(error, effect, held.text if held is not None else "", port.elapsed_ms())
     _unwind(plan, port, gone)
     raise error

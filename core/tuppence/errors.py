@@ -39,6 +39,14 @@ class SpendLimitReached(TuppenceError):
     """The call's spending limit is used up and no draft is there to return."""
 
 
+class BudgetExceeded(SpendLimitReached):
+    """A budget has no room for the call: nobody was asked."""
+
+
+class BudgetError(TuppenceError):
+    """A budget that cannot be checked: its counters cannot be reached, or the call lacks the tag that it goes by."""
+
+
 class LedgerError(TuppenceError):
     """The ledger cannot be opened, read or written; the message says where its rows are now."""
 

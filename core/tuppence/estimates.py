@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuppence.prices import PicoUSD
+from tuppence.prices import PicoUSD, timed
 from tuppence.request import Request
 from tuppence.tiers import Tier
 from tuppence.tokens import count_tokens
@@ -12,6 +12,8 @@ from tuppence.usage import Usage
 _TOKENS_PER_MESSAGE = 3
 # Longest answer assumed where the caller sets no limit: the default that most chat examples and SDK guides use.
 _UNLIMITED_OUTPUT_TOKENS = 1024
+# Longest computation assumed of a model that is paid by the hour and has no time-out.
+_UNTIMED_S = 60.0
 OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 """How a limit is called: OpenAI's chat; Anthropic, vLLM and both frameworks; OpenAI's responses, Gemini."""
 
@@ -30,17 +32,35 @@ def estimated_usage(tier: Tier, request: Request, answer: str) -> Usage:
 
 
 def worst_usage(tier: Tier, request: Request) -> Usage:
-    """Bound what a call can use: the whole prompt uncached, and the longest answer that it allows."""
-    limits = [request.params[name] for name in OUTPUT_LIMITS if isinstance(request.params.get(name), int)]
-    return Usage(input=input_tokens(tier, request), output=min(limits, default=_UNLIMITED_OUTPUT_TOKENS))
-
-
-def affordable(tier: Tier, request: Request, *, limit: PicoUSD | None, spent: PicoUSD, at: float) -> bool:
-    """Say whether asking `tier` at a moment (Unix seconds) keeps the call within `limit`.
-
-    A tier without a price never does.
+    """Bound what a call can use: the whole prompt uncached, and the longest answer, or `n` of them, that it allows,
+    or else the tier's own settings do.
     """
-    if limit is None or tier.answer is not None:
-        return True
-    worst = None if tier.rate is None else tier.rate.at(at).cost(worst_usage(tier, request))
-    return worst is not None and spent + worst <= limit
+    limits = [request.params[name] for name in OUTPUT_LIMITS if isinstance(request.params.get(name), int)]
+    longest = min(limits, default=tier.max_output_tokens or _UNLIMITED_OUTPUT_TOKENS)
+    answers = request.params.get("n")
+    output = longest * answers if isinstance(answers, int) and answers > 1 else longest
+    return Usage(input=input_tokens(tier, request) + _added_tokens(tier), output=output)
+
+
+def worst_cost(tier: Tier, request: Request, *, at: float, marked: bool) -> PicoUSD | None:
+    """Bound what asking `tier` at a moment (Unix seconds) can cost; None where it has no price.
+
+    `marked`: the provider may be told to keep the prompt, which costs more than to read it. Models that are paid by the
+    hour are taken to compute until their time-out.
+    """
+    if tier.answer is not None:
+        return 0
+    if tier.rate is None:
+        return None
+    rate = tier.rate.at(at)
+    usage = timed(rate, worst_usage(tier, request), (tier.timeout_s or _UNTIMED_S) * 1000)
+    kept = Usage(cache_write_1h=usage.input, output=usage.output) if marked else usage
+    cost = rate.cost(usage)
+    return None if cost is None else max(cost, rate.cost(kept) or 0)
+
+
+def _added_tokens(tier: Tier) -> int:
+    if tier.additions is None:
+        return 0
+    texts = [tier.additions.system, *(text for example in tier.additions.examples for text in example)]
+    return sum(count_tokens(text, tier.model).tokens + _TOKENS_PER_MESSAGE for text in texts if text)

@@ -21,7 +21,7 @@ _CONTROL_FLOW = frozenset({"GraphBubbleUp"})
 
 _BY_STATUS: Mapping[int, FailureKind] = {
     400: "bad_request", 401: "auth", 403: "auth", 404: "bad_request", 408: "timeout", 409: "server",
-    413: "context_length", 422: "bad_request", 425: "server", 429: "rate_limit", 529: "server",
+    413: "context_length", 422: "bad_request", 425: "server", 429: "rate_limit", 503: "full", 529: "server",
 }  # fmt: skip
 
 _BY_NAME: tuple[tuple[str, FailureKind], ...] = (

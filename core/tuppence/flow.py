@@ -8,6 +8,8 @@ break stop the call.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tuppence.asking import Asking, guarded
 from tuppence.attempts import Decision, Result, new_call_id
 from tuppence.books import Books, go_round
@@ -17,23 +19,23 @@ from tuppence.policy import Policy, effective_mode
 from tuppence.recall import recalling
 from tuppence.request import Reply, Request
 from tuppence.shaping import shaping
-from tuppence.tiers import Tier
+from tuppence.tiers import Tier, first_of_places, with_stand_ins
 
 
 def plan(request: Request, policy: Policy) -> Plan[Result]:
     """Take one request through the house, front to back; raise what the provider said if nothing answered."""
     call = _Call(request, policy)
     try:
-        ladder = guarded(request, policy, policy.tiers)
+        allowed = guarded(request, policy, policy.tiers)
         recall = call.recall
         known = None if recall is None else (yield from recall.exact())
         if known is None:
             if policy.shape:
-                yield from shaping(call.climb.asking, ladder)
-            ladder = call.route(ladder)
+                yield from shaping(call.climb.asking, allowed)
+            ladder = call.route(allowed)
             known = None if recall is None else (yield from recall.alike(call.climb))
         if known is None:
-            yield from call.climb.up(ladder)
+            yield from call.climb.up(ladder, allowed)
         reply = call.conclude(known)
         if request.streaming and reply is not None and not reply.delivered:
             yield Deliver(reply)
@@ -57,20 +59,39 @@ def shape_only(request: Request, policy: Policy, tiers: tuple[Tier, ...]) -> Pla
     """Shape a request that somebody else will send to one of `tiers`; what shapers ask a model is settled as a call."""
     mode = effective_mode(policy)
     result = Result(new_call_id(), None, [], Decision(mode, policy_version=policy.version), request.tags)
-    books = Books(request, result, policy.strongest)
+    books = Books(request, result, policy.compared_with)
+    asking = Asking(policy, books, mode, asks=0)
     try:
-        yield from shaping(Asking(policy, books, mode, asks=0), tiers)
+        yield from shaping(asking, tiers)
     except GeneratorExit:
         raise
     except BaseException as error:
         if isinstance(error, Abandoned) and error.ask is not None:
             books.abandoned(error.ask, error.text, error.latency_ms)
-        if result.attempts:
-            yield Settle(result)
+        yield from _settle_shaped(result, asking)
         raise
+    yield from _settle_shaped(result, asking)
+    return result
+
+
+def _settle_shaped(result: Result, asking: Asking) -> Plan[None]:
     if result.attempts:
         yield Settle(result)
-    return result
+    if asking.means is not None:
+        yield from asking.means.close()
+
+
+_NO_ROUTE = "cheapest first: no route applies"
+
+
+def _last_place(ladder: tuple[Tier, ...]) -> tuple[Tier, ...]:
+    """Return the strongest tier, and those that stand in for it."""
+    last = ladder[-1:]
+    return tuple(t for t in ladder if t.place == last[0].place) if last and last[0].stands_in_for else last
+
+
+def _widened(choice: Choice, ladder: tuple[Tier, ...]) -> Choice:
+    return replace(choice, ladder=with_stand_ins(choice.ladder, ladder))
 
 
 class _Call:
@@ -83,11 +104,13 @@ class _Call:
         self.request = request
         self.policy = policy
         self.mode = effective_mode(policy)
-        decision = Decision(self.mode, policy_version=policy.version, baseline=policy.strongest.name)
+        decision = Decision(
+            self.mode, policy_version=policy.version, baseline=policy.compared_with.name, again=tried_before
+        )
         if policy.standing is not None:
             decision.certificate, decision.outside = policy.standing.certificate, policy.standing.words
         self.result = Result(call_id, None, [], decision, request.tags)
-        self.books = Books(request, self.result, policy.strongest)
+        self.books = Books(request, self.result, policy.compared_with)
         if policy.record is not None:
             self.books.replies = []
         self.climb = Climb(policy, self.books, self.mode, asks=int(tried_before))
@@ -98,7 +121,7 @@ class _Call:
     def route(self, ladder: tuple[Tier, ...]) -> tuple[Tier, ...]:
         """Choose which tiers may try, in order."""
         decision, standing = self.result.decision, self.policy.standing
-        strongest = tuple(t for t in ladder if t.answer is None)[-1:] or ladder[-1:]
+        strongest = _last_place(tuple(t for t in ladder if t.answer is None) or ladder)
         if self.mode == "optimise" and standing is not None and standing.falls_back:
             decision.route = f"strongest tier: outside the certificate ({standing.words})"
             return strongest
@@ -122,7 +145,11 @@ class _Call:
         if self.policy.route is None or self.mode == "off":
             return Choice(ladder, "cheapest first")
         try:
-            return self.policy.route(self.books.request, ladder) or Choice(ladder, "cheapest first: no route applies")
+            if not self.policy.redundant:
+                return self.policy.route(self.books.request, ladder) or Choice(ladder, _NO_ROUTE)
+            # To a route a place on the ladder is one tier, whoever stands in for whom.
+            choice = self.policy.route(self.books.request, first_of_places(ladder))
+            return Choice(ladder, _NO_ROUTE) if choice is None else _widened(choice, ladder)
         except Exception as error:
             go_round(self.books, "route", error)
             return None
@@ -150,6 +177,8 @@ class _Call:
                 )
                 if type(kept) is Broken:
                     self.books.fault("record", kept.error)
+        if self.climb.means is not None:
+            yield from self.climb.means.close()
 
     def teach(self) -> None:
         """Tell a route that learns how the call ended."""

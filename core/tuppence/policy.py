@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from tuppence.cache import ExactCache
 from tuppence.cache.prefix import PrefixPlanner
@@ -20,7 +20,10 @@ from tuppence.errors import ConfigError, RequestError
 from tuppence.logical import RecentCalls
 from tuppence.prices import PicoUSD
 from tuppence.prune.output import OutputLimits
-from tuppence.tiers import Tier
+from tuppence.tiers import Tier, check_places
+
+if TYPE_CHECKING:
+    from tuppence.spend.budgets import Budgets
 
 Mode = Literal["optimise", "observe", "off"]
 OnExhausted = Literal["best_draft", "error"]
@@ -118,6 +121,11 @@ class Policy:
     """Keeps calls with their texts; None keeps nobody's."""
     retries: Retries = field(default_factory=Retries)
     max_usd_per_call: Decimal | None = None
+    budgets: Budgets | None = field(default=None, compare=False)
+    """What calls may cost together; None limits nothing."""
+    baseline: str = ""
+    """Name of the tier or judge that savings are measured against, such as what you used before; empty: the strongest
+    tier."""
     on_exhausted: OnExhausted = "best_draft"
     """When no tier's answer passed, or the money ended: return the best draft so far, or raise."""
     mode: Mode = "optimise"
@@ -126,7 +134,11 @@ class Policy:
     surface: str = ""
     """Which integration's objects the replies are: entries of one are of no use to another."""
     recent: RecentCalls = field(default_factory=RecentCalls, compare=False)
+    redundant: bool = field(init=False, compare=False)
+    """Some tier stands in for another."""
     strongest: Tier = field(init=False, compare=False)
+    compared_with: Tier = field(init=False, compare=False)
+    """The baseline."""
     max_pico_per_call: PicoUSD | None = field(init=False, compare=False)
     scope: str = field(init=False, compare=False)
     """What of the policy can change an answer: part of every cache key."""
@@ -140,7 +152,10 @@ class Policy:
         digest = hashlib.blake2b(described.encode(), digest_size=6).hexdigest()
         limit = self.max_usd_per_call
         object.__setattr__(self, "version", self.version or digest)
-        object.__setattr__(self, "strongest", models[-1] if models else self.tiers[-1])
+        last = models[-1] if models else self.tiers[-1]
+        object.__setattr__(self, "redundant", any(t.stands_in_for for t in self.tiers))
+        object.__setattr__(self, "strongest", self.tier(last.place))
+        object.__setattr__(self, "compared_with", self.tier(self.baseline) if self.baseline else self.strongest)
         object.__setattr__(self, "max_pico_per_call", None if limit is None else int(limit * _PICO_PER_USD))
         object.__setattr__(self, "scope", f"{self.version}/{digest}")
         object.__setattr__(self, "check", _bound(self.check, self))
@@ -220,6 +235,7 @@ def _validate(policy: Policy) -> None:
         if isinstance(shaper, type) or not callable(shaper):
             raise ConfigError(f"shape[{at}] is {shaper!r}: give a shaper, such as TidyPrompt()")
     _validate_names(policy)
+    check_places(policy.tiers, _tiers_named(policy.route))
     limit = policy.max_usd_per_call
     if limit is not None and not (limit.is_finite() and limit > 0):
         raise ConfigError(f"max_usd_per_call is {limit}: it must be a positive amount of dollars, or None")
@@ -233,6 +249,11 @@ def _validate_names(policy: Policy) -> None:
     """Find names that stand for nothing. Judges are asked by checks and kept by guards; no route leads to one."""
     rungs = {t.name for t in policy.tiers}
     known = rungs | {t.name for t in policy.judges}
+    if policy.baseline and policy.baseline not in known:
+        raise ConfigError(
+            f"baseline is {policy.baseline!r}, but {_those_there_are(policy)}: correct the name, or add the model that "
+            "savings are measured against to judges, where nothing asks it"
+        )
     unknown = _tiers_named(policy.route) - rungs
     if unknown:
         raise ConfigError(

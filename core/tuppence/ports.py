@@ -31,13 +31,15 @@ from tuppence.effects import (
     Open,
     Peek,
     Record,
+    Release,
     Remember,
+    Reserve,
     Reshape,
     Settle,
     Sleep,
 )
-from tuppence.errors import RequestError
 from tuppence.failures import failed, is_control_flow
+from tuppence.functions import answered_by, called
 from tuppence.pacing import bounded, paced, pumped
 from tuppence.request import Edits, Reply, Request
 from tuppence.spend import Ledger
@@ -115,11 +117,13 @@ class Port:
             time.sleep(effect.seconds)  # type: ignore[attr-defined]
             return None
         if kind is Call:
-            return _called(effect)  # type: ignore[arg-type]
+            return called(effect)  # type: ignore[arg-type]
         if kind is Embed:
             return self._semantic().embed(effect.text)  # type: ignore[attr-defined]
         if kind is Nearest:
             return self._semantic().nearest(effect.scope, effect.vector)  # type: ignore[attr-defined]
+        if kind is Reserve:
+            return effect.store.reserve(effect)  # type: ignore[attr-defined]
         return self._quick(effect)
 
     async def aperform(self, effect: Effect[Any]) -> Any:
@@ -140,6 +144,8 @@ class Port:
             return await self._semantic().aembed(effect.text)  # type: ignore[attr-defined]
         if kind is Nearest:
             return await self._semantic().anearest(effect.scope, effect.vector)  # type: ignore[attr-defined]
+        if kind is Reserve:
+            return await effect.store.areserve(effect)  # type: ignore[attr-defined]
         return self._quick(effect)
 
     def _quick(self, effect: Effect[Any]) -> Any:
@@ -148,6 +154,8 @@ class Port:
             self._settle(effect.result)
         elif type(effect) is Record:
             effect.recorder.record(effect)
+        elif type(effect) is Release:
+            effect.store.release(effect)
         elif type(effect) is Remember:
             self._remember(effect)
         elif type(effect) is Reshape:
@@ -201,7 +209,7 @@ class Port:
         self._started = _clock()
         try:
             if ask.tier.answer is not None:
-                reply = self._function(ask)
+                reply = answered_by(ask, self.models.wrap)
             elif ask.tier.timeout_s is None:
                 reply = self.models.ask(ask)
             else:
@@ -214,7 +222,7 @@ class Port:
         self._started = _clock()
         try:
             if ask.tier.answer is not None:
-                reply = self._function(ask)
+                reply = answered_by(ask, self.models.wrap)
             elif ask.tier.timeout_s is None:
                 reply = await self.models.aask(ask)
             else:
@@ -276,31 +284,11 @@ class Port:
         reply.first_token_ms = None if first is None else (first - self._started) * 1000
         return reply
 
+    def may_have_bought(self, ask: Ask) -> bool:
+        """Say whether an ask whose caller went away is to be billed by an estimate."""
+        return True
+
     def _failed(self, error: Exception) -> Failed:
         if is_control_flow(error):
             raise error
         return failed(error, latency_ms=self.elapsed_ms())
-
-    def _function(self, ask: Ask) -> Reply | None:
-        assert ask.tier.answer is not None
-        answer = ask.tier.answer(ask.request)
-        if isinstance(answer, str):
-            answer = Reply(answer, finish="stop", model=ask.tier.name)
-        elif answer is not None and not isinstance(answer, Reply):
-            raise RequestError(
-                f"the function of tier {ask.tier.name!r} returned {answer!r} ({type(answer).__name__}): "
-                "return text, a Reply, or None to decline"
-            )
-        if answer is not None and answer.native is None:
-            answer.native = self.models.wrap(answer.text)
-        return answer
-
-
-def _called(call: Call) -> Any:
-    answer = call.fn(*call.args)
-    if inspect.isawaitable(answer):
-        if inspect.iscoroutine(answer):
-            answer.close()
-        name = getattr(call.fn, "__name__", repr(call.fn))
-        raise RequestError(f"{name} is async, but the call is sync: use ainvoke/astream, or give a plain function")
-    return answer

@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from langchain_tuppence.answer_cache import CachedChain, cached
+from langchain_tuppence.budgets import BudgetCallbackHandler
 from langchain_tuppence.cache import TuppenceCache
 from langchain_tuppence.chat import ChatTuppence
 from langchain_tuppence.context_pruner import ContextPruner
@@ -20,9 +21,12 @@ from tuppence.errors import ConfigError
 from tuppence.tiers import function_tier
 
 if TYPE_CHECKING:
+    from langchain_tuppence.budget_middleware import BudgetMiddleware
     from langchain_tuppence.middleware import ContextMiddleware
 
 __all__ = [
+    "BudgetCallbackHandler",
+    "BudgetMiddleware",
     "CachedChain",
     "CachedEmbeddings",
     "ChatTuppence",
@@ -44,7 +48,10 @@ __all__ = [
     "tier",
 ]
 
-_LAZY = {"ContextMiddleware": "langchain_tuppence.middleware"}
+_LAZY = {
+    "BudgetMiddleware": "langchain_tuppence.budget_middleware",
+    "ContextMiddleware": "langchain_tuppence.middleware",
+}
 """What needs the `agents` extra is loaded when it is asked for."""
 
 

@@ -19,7 +19,7 @@ from langchain_tuppence.models import NativeModels
 from langchain_tuppence.replies import METADATA
 from langchain_tuppence.structured import StructuredAnswer
 from tuppence.assembly import open_cache, recorder_of_call
-from tuppence.attempts import Result
+from tuppence.attempts import Result, new_call_id
 from tuppence.context import checked_tags, current_cache_tags, current_call_id, current_tags
 from tuppence.effects import Choice, Route
 from tuppence.errors import ConfigError, RequestError
@@ -30,6 +30,7 @@ from tuppence.tiers import Tier
 
 if TYPE_CHECKING:
     from langchain_tuppence.chat import ChatTuppence
+    from langchain_tuppence.lane import NativeLane
 
 CONFIG_KEY = "tuppence"
 """`config={"configurable": {"tuppence": {...}}}` overrides the policy for one call."""
@@ -39,7 +40,8 @@ STRUCTURED = "tuppence_structured"
 """Bound argument that carries a `StructuredAnswer`."""
 
 _POLICY_OVERRIDES = ("cache", "check", "max_usd_per_call", "mode", "on_exhausted", "record", "route", "threshold")
-_OVERRIDES = frozenset({*_POLICY_OVERRIDES, "tags", "call_id"})
+_OF_LANE = ("lane", "deadline_s")
+_OVERRIDES = frozenset({*_POLICY_OVERRIDES, *_OF_LANE, "tags", "call_id"})
 # Arguments that say how LangChain traces a call, not what a model answers.
 _TRACING = frozenset({"ls_structured_output_format", "structured_output_format"})
 
@@ -47,7 +49,7 @@ _TRACING = frozenset({"ls_structured_output_format", "structured_output_format"}
 class Call:
     """One call under way."""
 
-    __slots__ = ("answer", "config", "facts", "model_input", "models", "policy", "port", "request")
+    __slots__ = ("answer", "config", "facts", "ledger", "model_input", "models", "policy", "port", "request", "waits_s")
 
     answer: AIMessage
     """The accepted message, once finished."""
@@ -64,6 +66,7 @@ class Call:
         structured: StructuredAnswer | None = None
         tools: Any = None
         route = overrides.get("route")
+        said = _said_of_lane(overrides, kwargs)
         if parts.defaults:
             kwargs = {**parts.defaults, **kwargs}
         if kwargs:
@@ -88,8 +91,20 @@ class Call:
             received_at=time.time(),
             native=self.model_input,
         )
-        self.models = NativeModels(parts.handles, self.request, kwargs=kwargs, tools=tools, structured=structured)
-        self.port = Port(self.models, cache=self.policy.cache, ledger=parts.ledger, on_settled=self.models.settled)
+        self.ledger = parts.ledger
+        self.waits_s = None if parts.lane is None and not said else _wait(parts.lane, said, self.request.tags)
+        if self.waits_s is not None and self.request.call_id is None:
+            self.request.call_id = new_call_id()
+        lane = None if self.waits_s is None else parts.lane
+        self.models = NativeModels(
+            parts.handles if lane is None else lane.handles, self.request, kwargs=kwargs, tools=tools,
+            structured=structured,
+            budgeted=self.policy.budgets is not None,
+        )  # fmt: skip
+        if lane is None:
+            self.port = Port(self.models, cache=self.policy.cache, ledger=parts.ledger, on_settled=self.models.settled)
+        else:
+            self.port = lane.port(self)
 
     @property
     def messages(self) -> list[BaseMessage]:
@@ -130,6 +145,32 @@ class Call:
             held = AIMessageChunk(content="", chunk_position="last", id=self.models.new_id())
         held.response_metadata = {**held.response_metadata, METADATA: self.facts}
         return held
+
+
+def _said_of_lane(overrides: Mapping[str, Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Take out of a call's options what it says of waiting; its arguments go before the config."""
+    said = {name: overrides[name] for name in _OF_LANE if name in overrides}
+    if "lane" in kwargs or "deadline_s" in kwargs:
+        said |= {name: kwargs.pop(name) for name in _OF_LANE if name in kwargs}
+    return said
+
+
+def _wait(lane: NativeLane | None, said: Mapping[str, Any], tags: Tags) -> float | None:
+    """Return in how many seconds a call must have its answer, None for one that does not wait."""
+    choice, deadline_s = said.get("lane"), said.get("deadline_s")
+    if lane is not None:
+        return lane.lane.deadline_of(choice, deadline_s, tags)
+    from tuppence.batch.queue import deadline_without_lane
+
+    deadline_without_lane(choice, deadline_s)
+    return None
+
+
+def waits(lane: NativeLane | None, config: RunnableConfig, kwargs: Mapping[str, Any]) -> bool:
+    """Say whether a call with this config and these arguments would wait."""
+    configurable = config.get("configurable") or {}
+    overrides = _checked(configurable[CONFIG_KEY]) if CONFIG_KEY in configurable else {}
+    return _wait(lane, _said_of_lane(overrides, dict(kwargs)), tags_of(config, overrides)) is not None
 
 
 def messages_of(llm: ChatTuppence, model_input: LanguageModelInput) -> list[BaseMessage]:

@@ -70,6 +70,12 @@ class ChatTuppence(Entries):
     retries: Retries = Field(default_factory=Retries, exclude=True, repr=False)
     max_usd_per_call: Any = None
     """Most that one logical call may cost, as text or Decimal."""
+    budgets: Any = Field(default=None, exclude=True, repr=False)
+    """What calls may cost together: `[Budget(usd=20, per="day", each="user")]`, or `Budgets` that models share."""
+    lane: Any = Field(default=None, exclude=True, repr=False)
+    """Where calls with `lane="batch"` wait for batch prices: a file, a postgresql:// address, or a `Lane`."""
+    baseline: str = ""
+    """Tier or judge that savings are measured against; the strongest tier unless you name another."""
     on_exhausted: OnExhausted = "best_draft"
     mode: Mode = "optimise"
     prices: Any = Field(default=None, exclude=True, repr=False)
@@ -283,6 +289,9 @@ class ChatTuppence(Entries):
         options = {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
         options.pop("profile", None)
         policy, handles = self._parts.policy, self._parts.handles
+        if "budgets" in options:
+            # With their counters: a list that is opened anew would begin at nothing.
+            options["budgets"] = policy.budgets
         return {**options, "tiers": packed(policy.tiers, handles), "judges": packed(policy.judges, handles)}
 
     @override

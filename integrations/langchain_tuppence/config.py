@@ -16,6 +16,8 @@ from langchain_tuppence.chat import ChatTuppence
 from langchain_tuppence.tiers import tier
 from tuppence.config import Config, TierSpec, load_config
 from tuppence.errors import ConfigError
+from tuppence.selfhost.fleet import http_clients
+from tuppence.selfhost.servers import Servers
 from tuppence.tiers import Tier
 
 _CLASSES = {
@@ -45,17 +47,18 @@ def _tier(spec: TierSpec) -> Any:
     key_env = None if spec.api_key is None else spec.api_key_env
     make = partial(
         native, spec.kind, core.model, where=spec.where, base_url=spec.base_url, api_key_env=key_env,
-        timeout_s=core.timeout_s, params=dict(spec.params),
+        timeout_s=core.timeout_s, params=dict(spec.params), servers=spec.servers,
     )  # fmt: skip
     return tier(
         make, name=core.name, rate=core.rate, timeout_s=core.timeout_s, additions=core.additions,
-        self_hosted=core.self_hosted, capabilities=core.capabilities,
+        self_hosted=core.self_hosted, capabilities=core.capabilities, reference=core.reference,
+        admission=core.admission, stands_in_for=core.stands_in_for,
     )  # fmt: skip
 
 
 def native(
     kind: str, model: str, *, where: str, base_url: str | None, api_key_env: str | None, timeout_s: float | None,
-    params: Mapping[str, Any],
+    params: Mapping[str, Any], servers: Servers | None = None,
 ) -> Any:  # fmt: skip
     """Make one chat model. Picklable with its arguments, which hold the name of the key's variable and no key."""
     module, name, package = _CLASSES[kind]
@@ -70,6 +73,8 @@ def native(
         given["api_key"] = os.environ[api_key_env]
     elif kind in ("vllm", "openai_compatible"):
         given["api_key"] = _NO_KEY
+    if servers is not None:
+        given["http_client"], given["http_async_client"] = http_clients(servers)
     known = {alias or field for field, info in native_class.model_fields.items() for alias in (info.alias, field)}
     own = {key: value for key, value in params.items() if key in known}
     other = {key: value for key, value in params.items() if key not in known}

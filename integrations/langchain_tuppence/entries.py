@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, closing
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun, Callbacks
 from langchain_core.language_models import BaseChatModel
@@ -17,9 +18,15 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import RunnableConfig
 from typing_extensions import override
 
+if TYPE_CHECKING:
+    from langchain_tuppence.chat import ChatTuppence
+
 
 class Entries(BaseChatModel):
     """The entries that are the same for every chat model whose `invoke` and `stream` do the work."""
+
+    lane: Any
+    """Where calls that may wait do so, if anywhere."""
 
     @override
     def generate(
@@ -39,6 +46,30 @@ class Entries(BaseChatModel):
         configs = _configs(len(messages), callbacks, tags, metadata, run_name, run_id)
         asked = (self.ainvoke(m, c, stop=stop, **kwargs) for m, c in zip(messages, configs, strict=True))
         return _generated(await asyncio.gather(*asked))
+
+    @override
+    def batch(
+        self, inputs: list[Any], config: Any = None, *, return_exceptions: bool = False, **kwargs: Any
+    ) -> list[Any]:
+        """Answer inputs side by side, in their order; `lane="batch"` has them wait for batch prices, all together."""
+        usual: Any = partial(super().batch, return_exceptions=return_exceptions, **kwargs)
+        if not inputs or self.lane is None:
+            return cast("list[Any]", usual(inputs, config))
+        from langchain_tuppence import lane
+
+        model = cast("ChatTuppence", self)
+        return lane.batch(model, inputs, config, kwargs, return_exceptions=return_exceptions, usual=usual)
+
+    @override
+    async def abatch(
+        self, inputs: list[Any], config: Any = None, *, return_exceptions: bool = False, **kwargs: Any
+    ) -> list[Any]:
+        """Answer inputs side by side, in their order; `lane="batch"` has them wait for batch prices, all together."""
+        if inputs and kwargs.get("lane") == "batch":
+            from langchain_tuppence import lane
+
+            config = lane.together(config, len(inputs))
+        return await super().abatch(inputs, config, return_exceptions=return_exceptions, **kwargs)
 
     # LangChain reaches the four below only where somebody calls them directly: its own entries are all overridden.
 

@@ -104,6 +104,13 @@ class Handle:
         _, kwargs, _ = peel(self.name, bound)
         return kwargs
 
+    def over(self, model: BaseChatModel) -> Handle:
+        """Return a handle on `model`: this one's, over other connections."""
+        other = object.__new__(Handle)
+        other.name, other.kwargs, other.config, other.factory = self.name, self.kwargs, self.config, self.factory
+        other.model, other._bindings = model, {}
+        return other
+
     # -- moving to another process
 
     def __deepcopy__(self, _memo: dict[int, Any]) -> Handle:

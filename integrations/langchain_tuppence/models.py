@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.callbacks import manager as _callbacks
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_core.runnables import RunnableConfig
 
@@ -25,6 +26,7 @@ from langchain_tuppence.replies import reply_of
 from langchain_tuppence.structured import StructuredAnswer
 from langchain_tuppence.tools import OPTIONS
 from tuppence.attempts import Result
+from tuppence.constraints import constrained
 from tuppence.context import Spend
 from tuppence.effects import Ask, live
 from tuppence.failures import let_through
@@ -34,20 +36,24 @@ from tuppence.request import Edits, Reply, Request
 TIER_KEY = "tuppence.tier"
 CAUSE_KEY = "tuppence.cause"
 """Run metadata of every provider call: which tier, and why it was asked."""
+BUDGETED_KEY = "tuppence.budgeted"
+"""Run metadata of the provider calls that the call's own budgets have room for."""
 
 
 class NativeModels:
     """The native models, as one call asks them."""
 
     __slots__ = (
-        "child", "handles", "kwargs", "request", "result", "run_id", "spends", "structured", "tools", "watched",
+        "budgeted", "child", "handles", "kwargs", "request", "result", "run_id", "spends", "structured", "tools",
+        "watched",
     )  # fmt: skip
 
     def __init__(
         self, handles: Mapping[str, Handle], request: Request, *, kwargs: dict[str, Any], tools: Any,
-        structured: StructuredAnswer | None,
+        structured: StructuredAnswer | None, budgeted: bool = False,
     ) -> None:  # fmt: skip
         self.handles = handles
+        self.budgeted = budgeted
         self.request = request
         self.kwargs = kwargs
         self.tools = tools
@@ -143,6 +149,8 @@ class NativeModels:
             given, kwargs = self.request.native, self._kwargs(handle, ask.edits.params)
             if ask.edits.marks or ask.edits.tools:
                 given, kwargs = marked(handle.model, given, kwargs, ask.edits)
+            if ask.tier.self_hosted:
+                kwargs = dict(constrained({**_extra(handle.model), **kwargs}))
             return handle, _messages(given, ask.edits), config, kwargs
         own = ask.request.native or native(ask.request.messages)
         params = {**handle.kwargs, **ask.request.params, **ask.edits.params}
@@ -155,7 +163,9 @@ class NativeModels:
         if self.run_id is None and not handle.config and not handle.model.callbacks:
             # Merging callbacks and metadata for nobody would cost a sixth of the facade.
             return None
-        labels = {TIER_KEY: handle.name, CAUSE_KEY: ask.cause}
+        labels: dict[str, Any] = {TIER_KEY: handle.name, CAUSE_KEY: ask.cause}
+        if self.budgeted:
+            labels[BUDGETED_KEY] = True
         return handle.child_config({"callbacks": self.child, "metadata": labels})
 
     def _kwargs(self, handle: Handle, edits: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,6 +226,12 @@ def _messages(given: Any, edits: Edits) -> Any:
     if type(given) is not str:
         return edited(given, edits)
     return edited([HumanMessage(content=given)], edits) if edits.messages else given
+
+
+def _extra(model: BaseChatModel) -> dict[str, Any]:
+    """Return what the model itself adds to each request beyond OpenAI's arguments; the call's own replaces it."""
+    extra = getattr(model, "extra_body", None)
+    return {"extra_body": extra} if extra else {}
 
 
 def _let_handlers_stop(error: Exception) -> None:

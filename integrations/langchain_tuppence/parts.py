@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 from langchain_tuppence.calls import amount
 from langchain_tuppence.handles import Handle
 from langchain_tuppence.tiers import built, shared_settings
-from tuppence.assembly import open_cache, open_ledger, open_limits, open_planner, open_recorder, open_shape
+from tuppence.assembly import (
+    open_budgets,
+    open_cache,
+    open_ledger,
+    open_limits,
+    open_planner,
+    open_recorder,
+    open_shape,
+)
 from tuppence.errors import ConfigError
 from tuppence.policy import Policy
 from tuppence.prices import PriceBook
@@ -21,6 +29,7 @@ from tuppence.spend import Ledger
 
 if TYPE_CHECKING:
     from langchain_tuppence.chat import ChatTuppence
+    from langchain_tuppence.lane import NativeLane
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,8 @@ class Parts:
     """What the tiers' own models say of every request: sampling, length."""
     defaults: Mapping[str, Any]
     """What every tier is sent unless a call says otherwise."""
+    lane: NativeLane | None = None
+    """Where calls that may wait do so."""
 
 
 def parts_of(llm: ChatTuppence) -> Parts:
@@ -54,12 +65,22 @@ def parts_of(llm: ChatTuppence) -> Parts:
         tiers=tiers, judges=judges, route=llm.route, guards=tuple(llm.guards), shape=open_shape(llm.shape),
         limits=open_limits(llm.limits, ledger), check=llm.check, threshold=llm.threshold, cache=open_cache(llm.cache),
         prefix=open_planner(llm.prompt_cache), record=open_recorder(llm.record), retries=llm.retries,
-        max_usd_per_call=limit, on_exhausted=llm.on_exhausted, mode=llm.mode, surface="langchain",
+        max_usd_per_call=limit, budgets=open_budgets(llm.budgets), baseline=llm.baseline,
+        on_exhausted=llm.on_exhausted, mode=llm.mode,
+        surface="langchain",
         version=f"{llm.version}/{digest}" if llm.version else digest,
     )  # fmt: skip
     defaults = {"temperature": llm.temperature, "max_tokens": llm.max_tokens}
     sent = {name: value for name, value in defaults.items() if value is not None}
-    return Parts(policy, rungs, handles, ledger, shared_settings(rungs.values()), sent)
+    return Parts(policy, rungs, handles, ledger, shared_settings(rungs.values()), sent, _lane(llm.lane, handles))
+
+
+def _lane(option: Any, handles: Mapping[str, Handle]) -> NativeLane | None:
+    if option is None:
+        return None
+    from langchain_tuppence.lane import NativeLane
+
+    return NativeLane(option, handles)
 
 
 def refuse_unknown(cls: type[ChatTuppence], options: Mapping[str, Any]) -> None:

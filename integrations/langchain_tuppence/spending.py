@@ -110,7 +110,7 @@ class SpendCallbackHandler(Spend, BaseCallbackHandler):
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         run = self._ended(run_id)
         if run is not None:
-            usage, told = _read(response)
+            usage, told = read_answer(response)
             self._observed(run_id, run, usage, told or run.model)
 
     def _ended(self, run_id: UUID) -> Run | None:
@@ -131,7 +131,7 @@ class SpendCallbackHandler(Spend, BaseCallbackHandler):
             self._ledger.write(result)
 
 
-def _read(response: LLMResult) -> tuple[Usage | None, str | None]:
+def read_answer(response: LLMResult) -> tuple[Usage | None, str | None]:
     """Return the usage and the model name that a finished run reports."""
     generation = response.generations[0][0] if response.generations and response.generations[0] else None
     if isinstance(generation, ChatGeneration) and isinstance(generation.message, AIMessage):

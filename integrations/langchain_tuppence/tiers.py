@@ -18,7 +18,7 @@ from langchain_tuppence.prefix_marks import takes_marks
 from tuppence.errors import ConfigError
 from tuppence.prices import PriceBook, Rate
 from tuppence.request import Capability
-from tuppence.tiers import Additions, Tier
+from tuppence.tiers import Additions, Admission, Tier, reference_rate
 
 Model = Runnable[Any, Any] | Callable[[], Runnable[Any, Any]] | Handle
 
@@ -40,22 +40,29 @@ class TierSpec:
     additions: Additions | None = None
     self_hosted: bool = False
     capabilities: frozenset[Capability] | None = None
+    reference: Rate | str | None = None
+    admission: Admission | None = None
+    stands_in_for: str = ""
 
 
 def tier(
     model: Model, *, name: str | None = None, rate: Rate | None = None, timeout_s: float | None = None,
     additions: Additions | None = None, self_hosted: bool = False, capabilities: Iterable[Capability] | None = None,
+    reference: Rate | str | None = None, admission: Admission | None = None, stands_in_for: str = "",
 ) -> TierSpec:  # fmt: skip
     """Describe one tier: `tier(ChatOpenAI(base_url=...), name="local", rate=gpu_hour_rate("2.50"),
     self_hosted=True)`.
 
     `model` is a chat model, one with bound arguments, or a function without arguments that makes it (needed where it
     holds what cannot be pickled, such as an HTTP client of your own). Without `rate` the price list is asked.
+    `reference` is what the same model costs at a provider that serves it, a rate or a name such as
+    'groq/llama-3.1-8b-instant'; `admission` says when its servers are full, such as `SpillOver`; `stands_in_for` names
+    the tier before it that has the same model elsewhere.
     """
     kept = None if capabilities is None else frozenset(capabilities)
     return TierSpec(
         model=model, name=name, rate=rate, timeout_s=timeout_s, additions=additions, self_hosted=self_hosted,
-        capabilities=kept,
+        capabilities=kept, reference=reference, admission=admission, stands_in_for=stands_in_for,
     )  # fmt: skip
 
 
@@ -100,7 +107,8 @@ def packed(tiers: Iterable[Tier], handles: Mapping[str, Handle]) -> list[TierSpe
     return [
         one if one.answer is not None else TierSpec(
             model=handles[one.name], name=one.name, rate=one.rate, timeout_s=one.timeout_s, additions=one.additions,
-            self_hosted=one.self_hosted, capabilities=one.capabilities,
+            self_hosted=one.self_hosted, capabilities=one.capabilities, reference=one.reference,
+            admission=one.admission, stands_in_for=one.stands_in_for,
         )
         for one in tiers
     ]  # fmt: skip
@@ -129,6 +137,7 @@ def _tier(handle: Handle, spec: TierSpec, prices: PriceBook) -> Tier:
     longest = handle.setting("max_tokens")
     return Tier(
         handle.name, model=handle.model_name, provider=handle.provider, rate=spec.rate or _rate(handle, prices),
+        reference=reference_rate(spec.reference, prices), admission=spec.admission, stands_in_for=spec.stands_in_for,
         capabilities=spec.capabilities if spec.capabilities is not None else _capabilities(profile),
         context_tokens=limit, max_output_tokens=longest if isinstance(longest, int) else None,
         timeout_s=spec.timeout_s, self_hosted=spec.self_hosted, additions=spec.additions,

@@ -1,6 +1,7 @@
 """tuppence for LlamaIndex: one LLM in front of several, and handlers that say what a program spends."""
 
 from llama_index_tuppence.answer_cache import CachedQueryEngine, cached
+from llama_index_tuppence.budgets import BudgetHandler
 from llama_index_tuppence.context_pruner import ContextPruner
 from llama_index_tuppence.embedder import as_embedder
 from llama_index_tuppence.embedding_cache import CachedEmbedding
@@ -13,6 +14,7 @@ from tuppence.context import spend, tags
 from tuppence.tiers import function_tier
 
 __all__ = [
+    "BudgetHandler",
     "CachedEmbedding",
     "CachedQueryEngine",
     "ContextPruner",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing, closing
 from typing import Any
 
@@ -17,6 +18,8 @@ from tuppence.ports import Port
 from tuppence.request import Request
 from tuppence.spend import Ledger
 
+OpenPort = Callable[..., Port]
+
 
 class Call:
     """One logical call, ready to be run once."""
@@ -24,18 +27,30 @@ class Call:
     __slots__ = ("_closed", "_conversation", "_plan", "_port")
 
     def __init__(
-        self, request: Request, policy: Policy, conversation: Conversation, *, ledger: Ledger | None, handlers: Any
-    ) -> None:
+        self, request: Request, policy: Policy, conversation: Conversation, *, ledger: Ledger | None, handlers: Any,
+        open_port: OpenPort = Port,
+    ) -> None:  # fmt: skip
+        """`open_port` makes the port of a call that does not go the usual way."""
         self._conversation = conversation
+        conversation.budgeted = policy.budgets is not None
         self._closed = _Closed(handlers)
         self._plan = plan(request, policy)
-        self._port = Port(conversation, cache=policy.cache, ledger=ledger, on_settled=self._closed.settled)
+        self._port = open_port(conversation, cache=policy.cache, ledger=ledger, on_settled=self._closed.settled)
 
     def run(self) -> Any:
         return self._answer(drivers.run(self._plan, self._port))
 
     async def arun(self) -> Any:
         return self._answer(await drivers.arun(self._plan, self._port))
+
+    async def arun_hosted(self) -> Any:
+        """Run for a sync caller, on an event loop that ends with the calls that wait on it."""
+        hosted = getattr(self._port, "hosted", None)
+        if hosted is None:
+            # It does not wait, and is asked as it would be anywhere.
+            return await asyncio.to_thread(self.run)
+        self._port = hosted()
+        return await self.arun()
 
     def stream(self) -> Generator[Any, None, None]:
         """Yield native chunks; the last one, without text, says what the call cost."""

@@ -13,6 +13,7 @@ from llama_index_tuppence.llm import TuppenceLLM
 from llama_index_tuppence.tiers import tier
 from tuppence.config import Config, TierSpec, load_config
 from tuppence.errors import ConfigError
+from tuppence.selfhost.fleet import http_clients
 from tuppence.tiers import Tier
 
 _CLASSES = {
@@ -45,7 +46,8 @@ def _tier(spec: TierSpec) -> Tier:
     return tier(
         native(spec), name=core.name, rate=core.rate, provider=core.provider, capabilities=core.capabilities,
         context_tokens=core.context_tokens, timeout_s=core.timeout_s, self_hosted=core.self_hosted,
-        additions=core.additions,
+        additions=core.additions, reference=core.reference, admission=core.admission,
+        stands_in_for=core.stands_in_for,
     )  # fmt: skip
 
 
@@ -68,6 +70,8 @@ def native(spec: TierSpec) -> Any:
             "is_function_calling_model": can is None or "tools" in can,
             "context_window": core.context_tokens or _UNKNOWN_CONTEXT_TOKENS,
         }  # fmt: skip
+    if spec.servers is not None:
+        given["http_client"], given["async_http_client"] = http_clients(spec.servers)
     known = native_class.model_fields
     own = {key: value for key, value in spec.params.items() if key in known}
     other = {key: value for key, value in spec.params.items() if key not in known}

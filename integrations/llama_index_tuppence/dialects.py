@@ -33,7 +33,7 @@ _CHAT_COMPLETIONS = ("llama_index.llms.openai.base", "OpenAI")
 _RESPONSES = ("llama_index.llms.openai.responses", "OpenAIResponses")
 
 # What of its SDK's client such a class asks for streams; `completions` is the older API, for models without chat.
-_STREAMS_OF_CHAT_COMPLETIONS = ("chat.completions", "completions")
+STREAMS_OF_CHAT_COMPLETIONS = ("chat.completions", "completions")
 # Where that class keeps its clients, and what makes those that are not there yet.
 _MAKERS = {"_client": "_get_client", "_aclient": "_get_aclient"}
 
@@ -102,7 +102,7 @@ def adapted(llm: LLM) -> LLM:
         if callable(getattr(client, "with_options", None)):
             setattr(copy, name, _own_client(llm, client))
         elif client is None and name in _MAKERS and speaks_chat_completions(llm):
-            setattr(copy, name, LateClient(getattr(maker, _MAKERS[name]), _STREAMS_OF_CHAT_COMPLETIONS))
+            setattr(copy, name, LateClient(getattr(maker, _MAKERS[name]), STREAMS_OF_CHAT_COMPLETIONS))
     return copy
 
 
@@ -113,7 +113,7 @@ def _own_client(llm: LLM, client: Any) -> Any:
     if provider_of(llm) == "anthropic":
         return noting(telling(client), ("messages",))
     if speaks_chat_completions(llm):
-        return noting(client, _STREAMS_OF_CHAT_COMPLETIONS)
+        return noting(client, STREAMS_OF_CHAT_COMPLETIONS)
     return noting(client, ("responses",)) if speaks_responses(llm) else client
 
 

@@ -30,6 +30,7 @@ from pydantic import Field, PrivateAttr
 
 from llama_index_tuppence.abilities import joint_metadata, joint_settings
 from llama_index_tuppence.call import Call
+from llama_index_tuppence.lane import Batched, NativeLane, waiting_port
 from llama_index_tuppence.models import Conversation
 from llama_index_tuppence.options import Override, override, retries_of, usd_limit
 from llama_index_tuppence.requests import completion_of, request_of
@@ -46,11 +47,13 @@ from llama_index_tuppence.tiers import (
     settings_digest,
 )
 from tuppence.assembly import (
+    BudgetsOption,
     CacheOption,
     LedgerOption,
     LimitsOption,
     PrefixOption,
     RecordOption,
+    open_budgets,
     open_cache,
     open_ledger,
     open_limits,
@@ -66,7 +69,7 @@ from tuppence.request import Request
 from tuppence.spend import Ledger
 
 
-class TuppenceLLM(FunctionCallingLLM):
+class TuppenceLLM(Batched, FunctionCallingLLM):
     """Answer with the cheapest tier that is good enough.
 
     `tiers` are LlamaIndex models, cheapest first, or names to such; `tier(llm, ...)` and `function_tier(name, fn)` say
@@ -85,6 +88,8 @@ class TuppenceLLM(FunctionCallingLLM):
     _given: Mapping[str, Any] = PrivateAttr()
     _followers: tuple[LLM, ...] = PrivateAttr(default=())
     """Models that use this one's callback manager."""
+    _lane: NativeLane | None = PrivateAttr(default=None)
+    """Where calls that may wait do so."""
     _managers: tuple[CallbackManager, ...] = PrivateAttr(default=())
     """Managers of the models that have one of their own."""
 
@@ -102,6 +107,7 @@ class TuppenceLLM(FunctionCallingLLM):
         ledger: LedgerOption = True,
         retries: Retries | int | None = None,
         max_usd_per_call: Decimal | str | float | None = None,
+        baseline: str = "",
         on_exhausted: OnExhausted = "best_draft",
         mode: Mode = "optimise",
         prices: Prices = None,
@@ -109,6 +115,8 @@ class TuppenceLLM(FunctionCallingLLM):
         prompt_cache: PrefixOption = None,
         record: RecordOption = None,
         limits: LimitsOption = None,
+        budgets: BudgetsOption = None,
+        lane: Any = None,
         **llama_index: Any,
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "llama_index", "__class__")}
@@ -124,13 +132,15 @@ class TuppenceLLM(FunctionCallingLLM):
         self._ledger = open_ledger(ledger)
         self._settings = joint_settings(made)
         self._metadata = joint_metadata(made)
+        self._lane = None if lane is None else NativeLane(lane, all_owned)
         digest = settings_digest(all_owned)
         self._policy = Policy(
             tiers=made, judges=consulted, route=route, guards=tuple(guards), shape=open_shape(shape),
             limits=open_limits(limits, self._ledger),
             check=default_check() if check == "default" else check, threshold=threshold, cache=open_cache(cache),
             retries=retries_of(retries), max_usd_per_call=usd_limit(max_usd_per_call), on_exhausted=on_exhausted,
-            mode=mode, prefix=open_planner(prompt_cache), record=open_recorder(record), surface="llama_index",
+            baseline=baseline, mode=mode, budgets=open_budgets(budgets), prefix=open_planner(prompt_cache),
+            record=open_recorder(record), surface="llama_index",
             version=f"{version}/{digest}" if version else digest,
         )  # fmt: skip
 
@@ -286,7 +296,8 @@ class TuppenceLLM(FunctionCallingLLM):
         handlers = self.callback_manager.handlers
         if self._managers:
             handlers = [*handlers, *(handler for manager in self._managers for handler in manager.handlers)]
-        return Call(request, own.policy, conversation, ledger=self._ledger, handlers=handlers)
+        open_port = waiting_port(self._lane, own.of_lane, request, conversation)
+        return Call(request, own.policy, conversation, ledger=self._ledger, handlers=handlers, open_port=open_port)
 
 
 def _rebuilt(cls: type[TuppenceLLM], given: Mapping[str, Any]) -> TuppenceLLM:

@@ -36,6 +36,7 @@ from llama_index_tuppence.prefix_marks import marked
 from llama_index_tuppence.stamp import STAMP
 from llama_index_tuppence.tiers import LlmTier
 from tuppence.cache import freeze_reply, thaw_reply
+from tuppence.constraints import constrained
 from tuppence.effects import Ask
 from tuppence.errors import CacheError, RequestError
 from tuppence.ports import Chunk
@@ -59,6 +60,10 @@ class Conversation:
     prompt: str = ""
     """The text that `complete` was called with."""
     formatted: bool = False
+    over: Mapping[str, LLM] = field(default_factory=dict, init=False)
+    """Models that stand in for those of their tiers: the same ones, over other connections."""
+    budgeted: bool = field(default=False, init=False)
+    """The call has budgets of its own, which hold room for every ask."""
     reshaped: bool = field(default=False, init=False)
     """The messages are no longer the prompt that `complete` was called with."""
     _streams: OpenStreams = field(default_factory=OpenStreams, init=False, repr=False)
@@ -68,13 +73,13 @@ class Conversation:
 
     def ask(self, ask: Ask) -> Reply:
         llm, call = self._prepared(ask)
-        with OpenStreams(call.change):
+        with OpenStreams(call.change, budgeted=self.budgeted):
             response = llm.complete(*call.args, **call.kwargs) if call.plain else llm.chat(*call.args, **call.kwargs)
         return self._reply(ask, response)
 
     async def aask(self, ask: Ask) -> Reply:
         llm, call = self._prepared(ask)
-        with OpenStreams(call.change):
+        with OpenStreams(call.change, budgeted=self.budgeted):
             if call.plain:
                 return self._reply(ask, await llm.acomplete(*call.args, **call.kwargs))
             return self._reply(ask, await llm.achat(*call.args, **call.kwargs))
@@ -83,7 +88,7 @@ class Conversation:
         self.close()
         llm, call = self._prepared(ask)
         gathered = _Gathered()
-        streams = self._streams = OpenStreams(call.change)
+        streams = self._streams = OpenStreams(call.change, budgeted=self.budgeted)
         with streams:
             source: Any = (llm.stream_complete if call.plain else llm.stream_chat)(*call.args, **call.kwargs)
         with closing(streams), closing(source):
@@ -99,7 +104,7 @@ class Conversation:
     async def astream(self, ask: Ask) -> AsyncGenerator[Chunk | Reply, None]:
         llm, call = self._prepared(ask)
         gathered = _Gathered()
-        streams = OpenStreams(call.change)
+        streams = OpenStreams(call.change, budgeted=self.budgeted)
         with streams:
             source: Any = await (llm.astream_complete if call.plain else llm.astream_chat)(*call.args, **call.kwargs)
         async with aclosing(streams), aclosing(source):
@@ -155,11 +160,17 @@ class Conversation:
     # -- asking
 
     def _prepared(self, ask: Ask) -> tuple[LLM, _Arguments]:
+        llm, call = self._arguments(ask)
+        if ask.tier.self_hosted:
+            call.change = _constrained(call.change)
+        return llm, call
+
+    def _arguments(self, ask: Ask) -> tuple[LLM, _Arguments]:
         """Choose how to call the tier: as the user called, unless edits or another prompt need messages."""
         tier = ask.tier
         if not isinstance(tier, LlmTier):
             raise RequestError(f"tier {tier.name!r} holds no LlamaIndex model: make it with tier(llm)")
-        llm = tier.llm
+        llm = self.over.get(tier.name, tier.llm)
         if ask.request.native is None:
             written = history_for(llm, [native(m) for m in ask.request.messages])
             return llm, _Arguments((written,), {**ask.request.params, **ask.edits.params})
@@ -209,6 +220,11 @@ class _Arguments:
     """Call `complete` and not `chat`."""
     change: Change | None = None
     """What is to be made of the SDK's request."""
+
+
+def _constrained(change: Change | None) -> Change:
+    """Spell the SDK's request, with whatever else is to be made of it, as a server of one's own obeys it."""
+    return lambda request: dict(constrained(request if change is None else change(request)))
 
 
 class _Gathered:

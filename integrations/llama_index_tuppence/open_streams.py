@@ -28,6 +28,12 @@ def inside_a_tier() -> bool:
     return _asking.get() is not None
 
 
+def inside_a_budget() -> bool:
+    """Say whether the code that runs is a tier's own, and the budgets of its call hold room for it."""
+    asking = _asking.get()
+    return asking is not None and asking.budgeted
+
+
 class OpenStreams:
     """The SDK streams of one ask; entered, it marks what runs as that tier's own, and takes in what that opens.
 
@@ -36,9 +42,11 @@ class OpenStreams:
     A class, since every chunk of a stream passes through: a generator is slower.
     """
 
-    __slots__ = ("_change", "_streams", "_token")
+    __slots__ = ("_change", "_streams", "_token", "budgeted")
 
-    def __init__(self, change: Change | None = None) -> None:
+    def __init__(self, change: Change | None = None, *, budgeted: bool = False) -> None:
+        self.budgeted = budgeted
+        """The call has budgets of its own."""
         self._change = change
         self._streams: list[Any] = []
         self._token: Token[OpenStreams | None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -17,7 +17,8 @@ from tuppence.request import Request, Tags
 from tuppence.tiers import Tier
 
 _OF_POLICY = ("cache", "check", "max_usd_per_call", "mode", "on_exhausted", "record", "route", "threshold")
-_OF_CALL = frozenset({*_OF_POLICY, "tags", "call_id"})
+_OF_LANE = ("lane", "deadline_s")
+_OF_CALL = frozenset({*_OF_POLICY, *_OF_LANE, "tags", "call_id"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Override:
     policy: Policy
     tags: Tags
     call_id: str | None
+    of_lane: Mapping[str, Any] = field(default_factory=dict)
+    """What it says of waiting: `lane`, `deadline_s`."""
 
 
 def retries_of(option: Retries | int | None) -> Retries:
@@ -54,10 +57,11 @@ def override(policy: Policy, kwargs: dict[str, Any]) -> Override:
     `model` names the tier that shall answer: sent on as it stands it would make every tier ask the same model.
     Raises `ConfigError` for an option that there is not.
     """
+    of_lane = {name: kwargs.pop(name) for name in _OF_LANE if name in kwargs}
     given = kwargs.pop(STAMP, None)
     model = kwargs.pop("model", None)
     if given is None and model is None:
-        return Override(policy, {}, None)
+        return Override(policy, {}, None, of_lane)
     given = {} if given is None else given
     if not isinstance(given, Mapping):
         raise ConfigError(f"tuppence={given!r}: give a dict of options, such as tuppence={{'mode': 'off'}}")
@@ -78,7 +82,9 @@ def override(policy: Policy, kwargs: dict[str, Any]) -> Override:
     call_id = given.get("call_id")
     if call_id is not None and not (isinstance(call_id, str) and call_id):
         raise ConfigError(f"call_id is {call_id!r}: give the call's name as text")
-    return Override(policy.override(**changes) if changes else policy, checked_tags(given.get("tags") or {}), call_id)
+    of_lane = {name: given[name] for name in _OF_LANE if name in given} | of_lane
+    tags = checked_tags(given.get("tags") or {})
+    return Override(policy.override(**changes) if changes else policy, tags, call_id, of_lane)
 
 
 def _cache(policy: Policy, option: Any) -> Any:

@@ -31,7 +31,8 @@ _MAX_WATCHED = 10_000
 # A wrapper's end follows its inner call's at once: a few payloads back is far enough.
 _MAX_PAYLOADS = 64
 
-_ended: ContextVar[tuple[str, float] | None] = ContextVar("llama_index_tuppence_ended", default=None)
+last_ended: ContextVar[tuple[str, float] | None] = ContextVar("llama_index_tuppence_ended", default=None)
+"""Text and beginning of the answer that came last here, by which a wrapper's is known."""
 _reranking: ContextVar[str | None] = ContextVar("llama_index_tuppence_reranking", default=None)
 """The reranker under way."""
 
@@ -161,8 +162,8 @@ class Tally(Spend):
 
     def _passed_on(self, raw: Any, text: str, began: float) -> bool:
         """Say whether this is a wrapper's answer (`complete` around `chat`), whose inner call was counted already."""
-        inner = _ended.get()
-        _ended.set((text, began))
+        inner = last_ended.get()
+        last_ended.set((text, began))
         if raw is None:
             return inner is not None and inner[0] == text and began <= inner[1]
         with self._lock:

@@ -20,7 +20,7 @@ from llama_index_tuppence.prefix_marks import takes_marks
 from tuppence.errors import ConfigError
 from tuppence.prices import PriceBook, Rate
 from tuppence.request import Capability
-from tuppence.tiers import Additions, Tier, function_tier
+from tuppence.tiers import Additions, Admission, Tier, function_tier, reference_rate
 
 TierSource = LLM | Tier | Callable[..., Any]
 Tiers = Sequence[TierSource] | Mapping[str, TierSource]
@@ -52,11 +52,16 @@ def tier(
     timeout_s: float | None = None,
     self_hosted: bool = False,
     additions: Additions | None = None,
+    reference: Rate | str | None = None,
+    admission: Admission | None = None,
+    stands_in_for: str = "",
 ) -> LlmTier:
     """Make a tier of a LlamaIndex model, saying what its class does not tell.
 
     `name` is the model's by default. Without a `rate` it is priced by the list, by model name and provider. Judges are
-    made so too: `judges=[tier(OpenAI("gpt-4o"), name="judge")]`.
+    made so too: `judges=[tier(OpenAI("gpt-4o"), name="judge")]`. `reference` is what the same model costs at a provider
+    that serves it, a rate or a name such as 'groq/llama-3.1-8b-instant'; `admission` says when its servers are full,
+    such as `SpillOver`; `stands_in_for` names the tier before it that has the same model elsewhere.
     """
     model = llm.metadata.model_name
     provider = provider or provider_of(llm)
@@ -71,6 +76,9 @@ def tier(
         timeout_s=timeout_s,
         self_hosted=self_hosted,
         additions=additions,
+        reference=reference_rate(reference, PriceBook.default()),
+        admission=admission,
+        stands_in_for=stands_in_for,
         prefix_marks=takes_marks(llm),
         llm=adapted(llm),
         listed=rate is None,

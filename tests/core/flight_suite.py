@@ -26,7 +26,7 @@ from tuppence.request import Reply
 from tuppence.testing import Fault, ProviderServer, Turn
 
 # Far longer than any test takes: who waits that long was forgotten.
-LONG_S = 60.0
+LONG_S = 300.0
 TEA = Reply("2 pence")
 
 OpenShared = Callable[[], Store]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tuppence.assembly import open_cache, open_ledger, record_feedback
+from tuppence.assembly import databases, open_cache, open_ledger, record_feedback
 from tuppence.cache import (
     ExactCache,
     MemorySimilarStore,
@@ -113,3 +113,26 @@ def test_feedback_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
         record_feedback("call-1", 7, ledger=tmp_path / "ledger.sqlite")
     with pytest.raises(ConfigError, match="keeps no feedback"):
         record_feedback("call-1", 1, ledger=False)
+
+
+def test_a_list_of_ledgers_writes_to_each_and_keeps_feedback_where_rows_are_kept(tmp_path: Path) -> None:
+    """An exporter beside a file: the file can be read again, the exporter cannot."""
+
+    class Exporter:
+        written = 0
+
+        def write(self, _result: object) -> None:
+            self.written += 1
+
+        def flush(self, timeout_s: float = 10.0) -> None: ...
+        def close(self) -> None: ...
+
+    exporter = Exporter()
+    both = open_ledger([tmp_path / "ledger.sqlite", exporter])
+    assert both is not None
+    assert [one.place for one in databases(both)] == [tmp_path / "ledger.sqlite"]
+    record_feedback("a-call", 1.0, ledger=both)
+    both.flush()
+    assert exporter.written == 0
+    with pytest.raises(ConfigError, match="keeps no feedback"):
+        record_feedback("a-call", 1.0, ledger=exporter)

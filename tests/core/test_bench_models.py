@@ -198,7 +198,7 @@ def test_no_more_questions_are_open_than_allowed(client: openai.OpenAI, server: 
         with counting:
             open_now += 1
             most = max(most, open_now)
-        together.wait(30)
+        together.wait(600)
         with counting:
             open_now -= 1
         return adds(request)
@@ -602,14 +602,14 @@ def test_ctrl_c_keeps_what_is_done(folder: Path, server: ProviderServer) -> None
     given = ["bench-models", "cases.jsonl", "-c", "policy.yaml", "--grader", "numeric", "--models", "large"]
     arguments = [sys.executable, "-c", PROGRAM, *given, "--output", "out.jsonl", "--concurrency", "1"]
     process = subprocess.Popen(arguments, cwd=folder, stderr=subprocess.PIPE, text=True, env=os.environ)
-    server.await_arrived(4, timeout_s=60)
+    server.await_arrived(4, timeout_s=600)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 130
     assert "what was answered is in out.jsonl, and the same command goes on from there" in said
     assert [row.id for row in read_outcomes(folder / "out.jsonl")] == ["sum 1", "sum 2", "sum 3"]
     hold.set()
-    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     assert "large: 3 answers were there already" in done.stdout
     assert len(server.served) == 21

@@ -83,7 +83,7 @@ def test_who_waited_for_the_answer_was_served_by_it() -> None:
         found = cache.lookup("ab12")
         if isinstance(found, Hit):
             return True
-        assert answered.wait(30)
+        assert answered.wait(600)
         cache.remember(found, Reply("2 pence"), origin="call-1")
         return False
 

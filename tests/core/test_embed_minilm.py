@@ -164,12 +164,12 @@ try:
 except ConfigError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600, check=False)
     assert done.stdout.strip() == "MiniLM needs onnxruntime: pip install 'tuppence[embed]'", done.stderr
 
 
 def test_naming_the_room_loads_nothing_heavy() -> None:
     """numpy, onnxruntime and the tokenizer come with the first text, not with the import."""
     program = "import sys, tuppence.embed; print({'numpy', 'onnxruntime', 'tokenizers', 'openai'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600, check=False)
     assert done.stdout.strip() == "set()", done.stderr

@@ -13,7 +13,7 @@ from tuppence import PriceBook, Result, SqliteLedger, Usage, token_rate
 from tuppence.attempts import Attempt, Decision, new_call_id
 from tuppence.errors import ConfigError, LedgerError, PriceError
 from tuppence.estimate import Leg, estimate, flat_leg, priced_leg, recorded, repriced_leg
-from tuppence.estimate.spelling import count, dollars, percent
+from tuppence.prices.spelling import count, dollars, percent
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 GPT_4O = token_rate(input="2.50", output="10")

@@ -153,7 +153,7 @@ def test_many_processes_write_one_file(file: Path) -> None:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(600)
         assert worker.exitcode == 0
     own.flush()
     seen = read_experiment(file, "mini")

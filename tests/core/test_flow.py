@@ -404,7 +404,7 @@ def test_the_spending_limit_stops_before_the_dear_tier() -> None:
     request = ask(params={"max_tokens": 100})
     result = call(models, policy(max_usd_per_call=Decimal("0.001")), request)
     assert story(result) == [("small", "draft", "accepted")]
-    with pytest.raises(SpendLimitReached, match="raise the limit"):
+    with pytest.raises(SpendLimitReached, match="raise max_usd_per_call"):
         call(models, policy(max_usd_per_call=Decimal("0.0000001")), request)
 
 
@@ -554,3 +554,39 @@ def test_a_request_without_messages_is_refused() -> None:
     """There is nothing to ask."""
     with pytest.raises(RequestError, match="no messages"):
         Request(())
+
+
+def test_a_stream_that_dies_after_its_first_piece_is_never_followed_by_a_rejected_draft() -> None:
+    """What the user has seen is the beginning of another answer."""
+
+    class Dying(ScriptedModels):
+        def stream(self, ask: Ask) -> Iterator[Any]:
+            pieces = super().stream(ask)
+            if ask.tier.name == "small":
+                yield from pieces
+                return
+            yield next(pieces)
+            raise ServerError("died")
+
+    ledger = Kept()
+    models = Dying(small="a poor draft", large="a good answer")
+    pieces = stream(plan(ask(streaming=True), policy()), Port(models, ledger=ledger))
+    assert next(pieces) == "a "
+    with pytest.raises(ServerError):
+        next(pieces)
+    (result,) = ledger.results
+    assert story(result) == [("small", "draft", "rejected"), ("large", "escalation", "failed")]
+    assert result.reply is None
+
+
+class Kept:
+    """A ledger in memory."""
+
+    def __init__(self) -> None:
+        self.results: list[Result] = []
+
+    def write(self, result: Result) -> None:
+        self.results.append(result)
+
+    def flush(self, timeout_s: float = 10.0) -> None: ...
+    def close(self) -> None: ...

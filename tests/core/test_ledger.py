@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuppence.attempts import Attempt, Decision, Result, new_call_id
+from tuppence.attempts import Attempt, Decision, Levers, Result, new_call_id
 from tuppence.errors import LedgerError
 from tuppence.request import Reply
 from tuppence.spend import SqliteLedger, default_path
@@ -122,12 +122,30 @@ def test_an_unknown_price_is_null_and_never_zero(path: Path) -> None:
     assert unpriced["pico_usd"] is None
 
 
-@pytest.mark.parametrize("pico", [2**63 - 1, 2**63, 10**25])
-def test_an_amount_that_no_column_can_hold_is_kept_to_the_last_digit(path: Path, pico: int) -> None:
-    """int64 ends at 9.2 million dollars; from there the amount is text."""
+def test_the_largest_amount_of_a_column_is_an_amount(path: Path) -> None:
+    (row,) = kept(path, call(attempt(pico_usd=2**63 - 1, baseline_pico=2**63 - 1)))
+    assert (row["pico_usd"], row["baseline_pico"], row["extra"]) == (2**63 - 1, 2**63 - 1, None)
+
+
+@pytest.mark.parametrize("pico", [2**63, 10**25])
+def test_an_amount_that_no_column_can_hold_is_not_priced_and_kept_to_the_last_digit(path: Path, pico: int) -> None:
+    """int64 ends at 9.2 million dollars an attempt: from there the column is empty, and the digits are beside it."""
     (row,) = kept(path, call(attempt(pico_usd=pico, baseline_pico=pico + 1)))
-    assert int(row["pico_usd"]) == pico
-    assert int(row["baseline_pico"]) == pico + 1
+    assert (row["pico_usd"], row["baseline_pico"]) == (None, None)
+    assert json.loads(row["extra"]) == {"misfits": {"pico_usd": str(pico), "baseline_pico": str(pico + 1)}}
+
+
+def test_what_each_lever_saved_and_a_further_try_are_in_the_row(path: Path) -> None:
+    """On the row that answered; NULL where there was no lever, which is not the same as one that saved nothing."""
+    decision = Decision("optimise", again=True)
+    made = [attempt(outcome="rejected"), attempt(levers=Levers(prune=1, output=2, batch=0, self_host=4))]
+    draft, answer = kept(path, Result("c", None, made, decision, {}))
+    levers = ("prune_pico", "output_pico", "batch_pico", "self_host_pico")
+    assert [draft[name] for name in levers] == [None] * 4
+    assert [answer[name] for name in levers] == [1, 2, 0, 4]
+    assert (draft["again"], answer["again"]) == (1, 1)
+    (first,) = (row for row in kept(path, call(call_id="d")) if row["call_id"] == "d")
+    assert first["again"] == 0
 
 
 ODD_TEXT = [
@@ -240,11 +258,27 @@ def test_a_row_reaches_the_disk_without_a_flush(path: Path) -> None:
     """The writer commits by itself: what a kill can take is the last window, no more."""
     ledger = SqliteLedger(path, window_s=0.01)
     ledger.write(call(call_id="c"))
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not stored(path) and time.monotonic() < deadline:
         os.sched_yield()
     assert [row["call_id"] for row in stored(path)] == ["c"]
     ledger.close()
+
+
+def test_a_stream_that_ends_while_the_writer_is_woken_is_written(path: Path) -> None:
+    """The garbage collector comes when it likes, in the same thread: a lock held by that thread stops nobody."""
+    ledger = SqliteLedger(path)
+
+    def write_amid() -> None:
+        with ledger._writer._starting:
+            ledger.write(call(call_id="c"))
+
+    thread = threading.Thread(target=write_amid, daemon=True)
+    thread.start()
+    thread.join(300)
+    assert not thread.is_alive()
+    ledger.close()
+    assert [row["call_id"] for row in stored(path)] == ["c"]
 
 
 def test_threads_share_a_ledger(path: Path) -> None:

@@ -20,6 +20,8 @@ import pytest
 from tuppence.attempts import Attempt, Decision, Result
 from tuppence.errors import LedgerError
 from tuppence.spend import SqliteLedger, report
+from tuppence.spend.ledger import reading
+from tuppence.spend.ledger.tables import TOKEN_COLUMNS, attempts
 from tuppence.usage import Usage
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="needs POSIX limits and signals")
@@ -61,7 +63,7 @@ def locked(path: Path) -> Iterator[None]:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         yield
-        holder.communicate("\n", timeout=60)
+        holder.communicate("\n", timeout=600)
 
 
 @pytest.fixture
@@ -114,7 +116,7 @@ def test_trouble_is_told_once_and_its_end_too(path: Path, caplog: pytest.LogCapt
     path.parent.rename(aside)
     path.parent.write_text("a file where the folder was")
     with caplog.at_level(logging.WARNING, logger="tuppence.ledger"):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         ledger.write(call("c"))
         while not caplog.records and time.monotonic() < deadline:
             os.sched_yield()
@@ -129,6 +131,28 @@ def test_trouble_is_told_once_and_its_end_too(path: Path, caplog: pytest.LogCapt
     assert "kept in memory and tried again" in first
     assert "nothing was lost" in last
     assert stored(path) == ["c"]
+    ledger.close()
+
+
+def test_a_long_lock_fills_files_and_not_the_memory(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Beyond a number of rows they go to files, which the same program takes in when the lock is gone."""
+    monkeypatch.setattr("tuppence.spend.ledger.writer.KEPT_ROWS", 10)
+    monkeypatch.setattr("tuppence.spend.ledger.writer.BUSY_WAIT_S", 0.01)
+    ledger = SqliteLedger(path, window_s=0.001)
+    deadline = time.monotonic() + 300
+    with locked(path):
+        for k in range(30):
+            ledger.write(call(f"c{k}"))
+        while not list(path.parent.glob("*.jsonl")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert list(path.parent.glob("*.jsonl"))
+    while list(path.parent.glob("*.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    ledger.flush()
+    assert sorted(stored(path)) == sorted(f"c{k}" for k in range(30))
+    assert "rows were put into" in caplog.text
     ledger.close()
 
 
@@ -181,7 +205,7 @@ def test_without_its_folder_a_ledger_spills_into_the_temporary_one(path: Path, t
     aside = path.parent.with_name("aside")
     path.parent.rename(aside)
     path.parent.write_text("a file where the folder was")
-    ledger.write(call("dear", pico_usd=10**25))
+    ledger.write(call("dear", pico_usd=2**63 - 1))
     ledger.write(call("odd", model="\ud800", pico_usd=None))
     ledger.feedback("dear", 0.5)
     ledger.close()
@@ -194,7 +218,7 @@ def test_without_its_folder_a_ledger_spills_into_the_temporary_one(path: Path, t
     SqliteLedger(path).close()
     assert not spilled.exists()
     assert stored(path) == ["dear", "odd"]
-    assert report(path).total.pico_usd == 10**25
+    assert report(path).total.pico_usd == 2**63 - 1
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT call_id, score FROM feedback").fetchall() == [("dear", 0.5)]
         assert connection.execute("SELECT model FROM attempts WHERE call_id = 'odd'").fetchone() == ("\\ud800",)
@@ -232,6 +256,24 @@ def test_a_spill_file_read_twice_counts_once(path: Path) -> None:
     SqliteLedger(path).close()
     assert stored(path) == ["c"]
     ledger.close()
+
+
+def test_a_spill_file_of_the_first_schema_is_read_in(path: Path) -> None:
+    """It knows nothing of further tries and levers, and spells great amounts in digits."""
+    SqliteLedger(path).close()
+    row = dict.fromkeys(("pico_usd", "tier", "model", "cause", "outcome", "status", "user"), "x") | {
+        "call_id": "old", "n": 1, "started_us": 5, "latency_ms": 1.0, "pico_usd": str(2**70), "baseline_pico": 7,
+        **dict.fromkeys(TOKEN_COLUMNS, 3),
+    }  # fmt: skip
+    spilled = path.with_name("ledger.sqlite.spill-1-a.jsonl")
+    spilled.write_text(json.dumps({"table": "attempts", "row": row}) + "\n")
+    SqliteLedger(path).close()
+    assert not spilled.exists()
+    with reading(path) as connection:
+        (found,) = connection.execute(attempts.select()).mappings()
+    assert (found["call_id"], found["again"], found["pico_usd"], found["baseline_pico"]) == ("old", 0, None, 7)
+    assert (found["input"], found["prune_pico"]) == (3, None)
+    assert found["extra"] == {"misfits": {"pico_usd": str(2**70)}}
 
 
 @pytest.mark.parametrize(

@@ -344,12 +344,12 @@ def test_a_call_waits_for_no_redaction(path: Path) -> None:
 
     def slow(text: str) -> str:
         begun.set()
-        go_on.wait(60)
+        go_on.wait(600)
         return text
 
     recorder = Recorder(path, redact=slow)
     assert call(ScriptedModels(small="good"), policy(recorder)).reply is not None
-    assert begun.wait(60)
+    assert begun.wait(600)
     assert lines(path) == []
     with pytest.raises(RecordingError, match="1 calls still wait"):
         recorder.flush(timeout_s=0.01)
@@ -363,7 +363,7 @@ def test_what_waits_is_bounded(path: Path) -> None:
     go_on = threading.Event()
 
     def slow(text: str) -> str:
-        go_on.wait(60)
+        go_on.wait(600)
         return text
 
     recorder = Recorder(path, redact=slow)
@@ -465,7 +465,7 @@ def test_a_forked_process_records_too(path: Path) -> None:
     call(ScriptedModels(small="good"), policy(recorder))
     child = multiprocessing.get_context("fork").Process(target=_record_in_a_fork, args=(path, recorder))
     child.start()
-    child.join(60)
+    child.join(600)
     recorder.flush()
     assert child.exitcode == 0
     assert len({line["call_id"] for line in lines(path)}) == 2

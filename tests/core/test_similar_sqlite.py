@@ -113,7 +113,7 @@ def python(script: str, *arguments: object) -> subprocess.Popen[str]:
 
 def finished(process: subprocess.Popen[str]) -> str:
     """Return what the process printed; fail with what it complained of."""
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     return output
 
@@ -194,13 +194,13 @@ def test_a_burst_loses_nothing(opened: Opened, monkeypatch: pytest.MonkeyPatch) 
 
     def slow(rows: similar_rows.SimilarRows, batch: Batch) -> None:
         begun.set()
-        go_on.wait(60)
+        go_on.wait(600)
         commit(rows, batch)
 
     monkeypatch.setattr(similar_rows.SimilarRows, "commit", slow)
     store = opened()
     store.add(entry("ffff"))
-    begun.wait(60)
+    begun.wait(600)
     for n in range(2 * MAX_PENDING):
         store.add(entry(f"{n:x}", direction(n % 50)))
     go_on.set()
@@ -371,7 +371,7 @@ async def test_an_event_loop_never_waits_for_a_thread_that_reads(opened: Opened)
     def hold() -> None:
         with store._replica.lock:
             taken.set()
-            let_go.wait(60)
+            let_go.wait(600)
 
     holder = threading.Thread(target=hold)
     holder.start()

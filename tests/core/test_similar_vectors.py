@@ -173,7 +173,7 @@ def test_a_graph_that_is_given_up_is_not_used() -> None:
     index.add(kept(1, QUESTIONS[1]))
     for thread in threading.enumerate():
         if thread.name == "tuppence-graph":
-            thread.join(60)
+            thread.join(600)
             assert not thread.is_alive()
     assert [one.entry.id for one in index.nearest("50", QUESTIONS[5], 16)] == ["1"]
 
@@ -196,7 +196,7 @@ def python(script: str) -> str:
     """Run `script` in a process of its own that finds the same packages; return what it printed."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from langchain_openai.chat_models import _client_utils
+from langchain_anthropic import _client_utils as anthropic_clients
+from langchain_openai.chat_models import _client_utils as openai_clients
 
 from tuppence.testing import ProviderServer
 
@@ -30,18 +31,24 @@ def _pooled_connections() -> Iterator[None]:
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
-        for name in ("_cached_sync_httpx_client", "_cached_async_httpx_client"):
-            getattr(_client_utils, name).cache_clear()
+        openai_clients._cached_sync_httpx_client.cache_clear()
+        anthropic_clients._get_default_httpx_client.cache_clear()
+        drop_async_connections()
         gc.collect()
 
 
 @pytest.fixture(autouse=True)
 def _connections_of_this_loop() -> None:
-    """Start without the async connections that langchain-openai pools: they belong to another test's event loop.
+    """Start without the async connections that LangChain's models pool: they belong to another test's event loop.
 
     A request on one of those fails, and the ask that is then made again is another run for whoever counts runs.
     """
-    _client_utils._cached_async_httpx_client.cache_clear()
+    drop_async_connections()
+
+
+def drop_async_connections() -> None:
+    openai_clients._cached_async_httpx_client.cache_clear()
+    anthropic_clients._get_default_async_httpx_client.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,7 @@ def asked(url: str, question: str, *, example: str, **body: Any) -> tuple[str, i
 
 
 def tokens(url: str, text: str) -> int:
-    told = httpx.post(f"{url.removesuffix('/v1')}/tokenize", json={"content": text}, timeout=60)
+    told = httpx.post(f"{url.removesuffix('/v1')}/tokenize", json={"content": text}, timeout=600)
     return len(told.raise_for_status().json()["tokens"])
 
 

@@ -146,7 +146,7 @@ def test_a_tags_set_forgets_what_has_expired(store: RedisStore, redis_server: Re
     store.flush()
     with redis_server.client() as client:
         (index,) = client.scan_iter(match="tuppence:tag:*")
-        until = time.monotonic() + 10
+        until = time.monotonic() + 300
         while client.zcount(index, "-inf", redis_ms(client) - 1) < 5:
             assert time.monotonic() < until
         store.put("ff", b"{}", 60, frozenset({"x"}))
@@ -368,7 +368,7 @@ assert store.get("a1")[0] == b"queued"
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -428,7 +428,7 @@ def test_processes_that_start_together_share_one_index(opened: Opened, redis_url
     script = OPEN + "for n in range(40): store.add(entry(f'{int(sys.argv[2]) * 40 + n:x}'))"
     writers = [python(script, redis_url, worker) for worker in range(4)]
     for writer in writers:
-        writer.communicate(timeout=60)
+        writer.communicate(timeout=600)
         assert writer.returncode == 0
     store = opened()
     kept = [one for one, _ in store.entries()]
@@ -450,7 +450,7 @@ print(len(store.nearest("50", entry("a1").vector, 9)), flush=True)
         assert other.stdout is not None
         assert other.stdout.readline() == "2\n"
         assert store.invalidate("t") == 1
-        assert other.communicate("go\n", timeout=60)[0] == "1\n"
+        assert other.communicate("go\n", timeout=600)[0] == "1\n"
 
 
 @pytest.mark.parametrize("acknowledged", [1, 5])
@@ -495,7 +495,7 @@ if child:
     assert os.waitpid(child, 0)[1] == 0
 """
     with python(OPEN + forking, redis_url) as process:
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
     assert process.returncode == 0
     assert {one.id for one, _ in opened().entries()} == {"a1", "a2", "b1", "c1"}
 

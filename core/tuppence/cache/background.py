@@ -11,7 +11,7 @@ import queue
 import threading
 from collections.abc import Callable
 
-from tuppence.cache.forks import make_fork_safe
+from tuppence.forks import make_fork_safe
 
 _WAITING = 256
 """Pieces of work that may wait; each takes some tens of milliseconds."""

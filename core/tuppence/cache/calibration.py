@@ -18,8 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tuppence.cache.forks import make_fork_safe
 from tuppence.errors import CacheError, ConfigError
+from tuppence.forks import make_fork_safe
 
 GRID = (0.99, 0.97, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
 """Probabilities at which serving may begin. Below one half a wrong answer would be the likelier one."""

@@ -16,8 +16,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from tuppence.cache.forks import make_fork_safe
 from tuppence.cache.leases import Held
+from tuppence.forks import make_fork_safe
 
 
 @dataclass(slots=True, eq=False)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from tuppence.cache.forks import make_fork_safe
 from tuppence.cache.steps import Steps
+from tuppence.forks import make_fork_safe
 
 LEASE_S = 3.0
 """How long a killed holder's lease blocks the others. Extended at a third of it, so that a process may stall for two

@@ -12,16 +12,26 @@ import typer
 from typer.core import TyperGroup
 
 from tuppence.cli import (
+    advise,
+    alerts,
+    batch,
     bench_models,
+    budget,
     cache,
     calibrate,
+    digest,
+    distill_train,
     estimate,
     experiment,
+    export,
+    forecast,
     judge,
+    ledger,
     prices,
     prompt,
     replay,
     report,
+    selfhost,
     terminal,
 )
 from tuppence.errors import TuppenceError
@@ -61,13 +71,23 @@ app = typer.Typer(
 app.command("report")(report.report)
 app.command("prices")(prices.prices)
 app.command("estimate")(estimate.estimate)
+app.command("forecast")(forecast.forecast)
+app.command("alerts")(alerts.alerts)
+app.command("digest")(digest.digest)
+app.command("advise")(advise.advise)
 app.command("calibrate")(calibrate.calibrate)
 app.command("replay")(replay.replay)
 app.command("bench-models")(bench_models.bench_models)
+app.add_typer(batch.app, name="batch")
+app.add_typer(budget.app, name="budget")
 app.add_typer(cache.app, name="cache")
+app.add_typer(distill_train.app, name="distill")
 app.add_typer(judge.app, name="judge")
+app.add_typer(ledger.app, name="ledger")
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(prompt.app, name="prompt")
+app.add_typer(export.app, name="export")
+app.add_typer(selfhost.app, name="selfhost")
 
 
 def _say_version(asked: bool) -> None:

@@ -18,7 +18,7 @@ from tuppence.cli.terminal import TableOrJson
 from tuppence.errors import ConfigError, PriceError
 
 if TYPE_CHECKING:
-    from tuppence.estimate import Leg, Traffic
+    from tuppence.estimate import Estimate, Leg, Traffic
     from tuppence.prices import Rate
 
 _TRAFFIC, _PLAN = "Traffic", "Plan"
@@ -75,6 +75,14 @@ _CacheHitRate = Annotated[
     str | None,
     typer.Option(metavar="PART", help="Part of the requests that your own cache answers.", rich_help_panel=_PLAN),
 ]
+_SelfHost = Annotated[
+    str | None,
+    typer.Option(
+        metavar="USD",
+        help="What machines of your own would cost a month: says from how many requests on they pay.",
+        rich_help_panel=_PLAN,
+    ),
+]
 _DaysPerMonth = Annotated[str, typer.Option(metavar="N", help="Days that make a month.")]
 _Format = Annotated[TableOrJson, typer.Option(help="How to spell it.")]
 
@@ -93,6 +101,7 @@ def estimate(
     cascade: _Cascade = False,
     batch_share: _BatchShare = "0",
     cache_hit_rate: _CacheHitRate = None,
+    self_host: _SelfHost = None,
     days_per_month: _DaysPerMonth = "30",
     format: _Format = TableOrJson.table,  # noqa: A002 - the option's name
 ) -> None:
@@ -117,7 +126,15 @@ def estimate(
         requests_per_day=volume,
         cache_hit_rate=_hit_rate(cache_hit_rate, traffic),
     )
-    show(result, traffic, format)
+    show(result, traffic, format, said=[] if self_host is None else [_own_machines(self_host, result)])
+
+
+def _own_machines(usd: str, result: Estimate) -> str:
+    """Say when machines of one's own would pay against this plan."""
+    from tuppence.selfhost.economics import break_even
+
+    found = break_even(_number("--self-host", usd.removeprefix("$")), result.per_request)
+    return f"own machines: {found.why}" + ("" if found.step is None else f", {found.step.formula}")
 
 
 # -- reading the options

@@ -6,6 +6,7 @@ It rounds and spells; it never reckons.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -19,11 +20,17 @@ if TYPE_CHECKING:
     from tuppence.estimate import Estimate, Traffic
 
 
-def show(result: Estimate, traffic: Traffic | None, format: TableOrJson) -> None:  # noqa: A002 - the option's name
-    """Print an estimate, with its working and its notes."""
+def show(
+    result: Estimate,
+    traffic: Traffic | None,
+    format: TableOrJson,  # noqa: A002 - the option's name
+    *,
+    said: Sequence[str] = (),
+) -> None:
+    """Print an estimate, with its working and its notes, and what else is `said`."""
     from rich.text import Text
 
-    notes = _notes(result, traffic)
+    notes = [*_notes(result, traffic), *said]
     if format is TableOrJson.json:
         terminal.out(f"{json.dumps(_as_json(result, notes), indent=2)}\n")
     else:
@@ -31,8 +38,8 @@ def show(result: Estimate, traffic: Traffic | None, format: TableOrJson) -> None
 
 
 def _notes(result: Estimate, traffic: Traffic | None) -> list[str]:
-    from tuppence.estimate.spelling import dollars, percent
     from tuppence.prices import usd
+    from tuppence.prices.spelling import dollars, percent
 
     said = []
     if result.baseline_per_month != result.per_month:
@@ -58,7 +65,7 @@ def _notes(result: Estimate, traffic: Traffic | None) -> list[str]:
 
 
 def _as_json(result: Estimate, notes: list[str]) -> dict[str, Any]:
-    from tuppence.estimate.spelling import exact_usd
+    from tuppence.prices.spelling import exact_usd
 
     return {
         "per_request_usd": f"{result.per_request_usd:f}",
@@ -80,7 +87,7 @@ def _table(result: Estimate) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from tuppence.estimate.spelling import dollars
+    from tuppence.prices.spelling import dollars
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_header=False)
     table.add_column("what", overflow="fold")

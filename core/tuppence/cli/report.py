@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuppence.cli import terminal
+from tuppence.cli import report_page, terminal
 from tuppence.cli.terminal import Format
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def _tag(name: str) -> typer.models.OptionInfo:
 
 
 def report(
-    ledger: Annotated[Path | None, typer.Option(help="The ledger; by default this user's own.")] = None,
+    ledger: Annotated[
+        str | None, typer.Option(metavar="PLACE", help="A file or a postgresql:// address; by default your own.")
+    ] = None,
     by: Annotated[str, typer.Option(help="Group by day, tier, model, cause or a tag; several with commas.")] = "tier",
     since: Annotated[
         str | None, typer.Option(help="From when: 7d, 24h, 2026-11-01.", rich_help_panel="Which calls")
@@ -69,6 +71,17 @@ def report(
     ] = None,
     format: Annotated[Format, typer.Option(help="How to spell it.")] = Format.table,  # noqa: A002 - the option's name
     output: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
+    waterfall: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw where the saving comes from: .svg, .png or .pdf.")
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write it all as one page for a browser.", rich_help_panel="As a page"),
+    ] = None,
+    watch: Annotated[
+        int | None,
+        typer.Option(metavar="SECONDS", min=1, help="Write the page anew so often.", rich_help_panel="As a page"),
+    ] = None,
 ) -> None:
     """Show what was spent, on what, and what it saved."""
     from tuppence import spend
@@ -77,21 +90,54 @@ def report(
         "user": user, "endpoint": endpoint, "task": task, "tenant": tenant, "session": session, "workflow": workflow,
     }  # fmt: skip
     where = {name: value for name, value in tags.items() if value is not None}
-    path = ledger or spend.default_path()
-    if not path.exists():
-        terminal.complain(f"there is no ledger at {path} yet.\n{_HOW}".rstrip())
-        raise typer.Exit(1)
-    start, end = (None if one is None else moment(one) for one in (since, until))
+    place = _existing(ledger)
+    if watch is not None and html is None:
+        raise typer.BadParameter("--watch writes a page anew: name it with --html FILE")
+    if html is not None:
+        report_page.write_html(place, html, span=lambda: (_moment(since), _moment(until)), where=where, watch_s=watch)
+        return
+    start, end = _moment(since), _moment(until)
     found = spend.report(
-        path, by=[part.strip() for part in by.split(",") if part.strip()], where=where, since=start, until=end,
+        place, by=[part.strip() for part in by.split(",") if part.strip()], where=where, since=start, until=end,
         wrong_hits=None if audits is None else _wrong_hits(audits, max_wrong_share, start, end),
     )  # fmt: skip
     if not found.total.attempts and not found.total.hits:
-        narrowed = bool(where or since or until)
-        why = "no call that you asked for: widen --since, --until or the tags" if narrowed else f"no calls yet.\n{_HOW}"
-        terminal.complain(f"the ledger {path} holds {why}".rstrip())
-    live = None if certificate is None else _certificate(certificate, path, start, end)
+        _complain_of_nothing(place, narrowed=bool(where or since or until))
+    live = None if certificate is None else _certificate(certificate, place, start, end)
     _show(found, live, format, output)
+    if waterfall is not None:
+        _draw(found, waterfall)
+
+
+def _complain_of_nothing(place: str | Path, *, narrowed: bool) -> None:
+    from tuppence.spend.ledger.places import shown_place
+
+    why = "no call that you asked for: widen --since, --until or the tags" if narrowed else f"no calls yet.\n{_HOW}"
+    terminal.complain(f"the ledger {shown_place(place)} holds {why}".rstrip())
+
+
+def _draw(found: Report, file: Path) -> None:
+    from tuppence.spend.waterfall_shown import plot
+
+    if found.waterfall is not None:
+        plot(found.waterfall, file)
+
+
+def _existing(named: str | None) -> str | Path:
+    """Return the ledger's place; where it is a file that is not there, say how to get one."""
+    from tuppence.spend.ledger import default_place
+    from tuppence.spend.ledger.places import file_of
+
+    place = named or default_place()
+    path = file_of(place)
+    if path is not None and not path.exists():
+        terminal.complain(f"there is no ledger at {path} yet.\n{_HOW}".rstrip())
+        raise typer.Exit(1)
+    return place
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else moment(text)
 
 
 def _wrong_hits(log: str, max_wrong_share: float, start: datetime | None, end: datetime | None) -> WrongHits:
@@ -112,7 +158,7 @@ def _wrong_hits(log: str, max_wrong_share: float, start: datetime | None, end: d
     return WrongHits(len(served), wrong, wilson(wrong, len(served)))
 
 
-def _certificate(path: Path, ledger: Path, start: datetime | None, end: datetime | None) -> LiveCertificate:
+def _certificate(path: Path, ledger: str | Path, start: datetime | None, end: datetime | None) -> LiveCertificate:
     """Hold a certificate against the ledger. Whatever tags the report asks for: it is about all its traffic."""
     from tuppence.evidence.certificate.file import read_certificate
     from tuppence.evidence.certificate.live import live_certificate

@@ -11,13 +11,14 @@ from tuppence.checks import And
 from tuppence.clients.anthropic_messages import Messages
 from tuppence.clients.calls import Call, Parser, Parses
 from tuppence.clients.dialect import Dialect, Json
-from tuppence.clients.native import Posting
+from tuppence.clients.native import NativeModels, Posting
 from tuppence.clients.openai_chat import ChatCompletions
 from tuppence.clients.openai_embeddings import Embeddings
 from tuppence.clients.openai_responses import Responses
 from tuppence.clients.sdk import Family, family_of, own_headers, plain, wants_raw
 from tuppence.clients.tiers import ClientTier, priced
 from tuppence.context import current_cache_tags, current_call_id, current_tags
+from tuppence.effects import Lease
 from tuppence.errors import RequestError
 from tuppence.policy import Policy
 from tuppence.prices import PriceBook
@@ -72,6 +73,21 @@ class Desk:
         if call is None:
             return await self.wrapped_client.post(path, **given)
         return await (call.astream() if given.get("stream") else call.arun())
+
+    def keep(self, path: str, given: Mapping[str, Any], answer: Any, *, origin: str, pico_usd: int) -> None:
+        """Keep an answer that came another way, such as in a batch, for who asks the same here; `answer` is the SDK's
+        object, `origin` the call that paid for it.
+        """
+        dialect = _DIALECTS[self._family, path]
+        posting = Posting(self.wrapped_client, path, plain(given), {}, type(answer), None, dialect)
+        request, policy = self._request(posting, streaming=False), self._policy(posting.body, dialect, None)
+        cache = policy.cache
+        key = None if cache is None else cache.key(request, policy.scope)
+        if cache is not None and isinstance(key, str):
+            cache.remember(
+                Lease(key), dialect.reply(answer), origin=origin, freeze=NativeModels(posting).freeze,
+                tags=request.cache_tags, pico_usd=pico_usd, tenant=request.tags.get("tenant"),
+            )  # fmt: skip
 
     def _call(self, path: str, given: Mapping[str, Any]) -> Call | None:
         """Make a call of a request; None for one that passes through untracked."""

@@ -15,6 +15,7 @@ from tuppence.clients.anthropic_messages import Messages
 from tuppence.clients.dialect import Dialect, Json
 from tuppence.clients.openai_chat import ChatCompletions
 from tuppence.clients.sdk import Family, built, chunk_type, dumped, family_of, is_async
+from tuppence.constraints import constrained
 from tuppence.effects import Ask
 from tuppence.errors import RequestError
 from tuppence.ports import Chunk
@@ -122,6 +123,8 @@ class NativeModels:
         body = posting.dialect.edited(tools_in_order(posting.body, ask.edits.tools), self._spelled(ask.edits))
         if ask.tier.model:
             body["model"] = ask.tier.model
+        if ask.tier.self_hosted:
+            body = dict(constrained(body))
         if streaming:
             body = posting.dialect.streaming(body)
         options = {**posting.options, "max_retries": 0}

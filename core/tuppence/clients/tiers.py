@@ -16,7 +16,7 @@ from tuppence.clients.sdk import family_of, is_async, provider_of
 from tuppence.errors import ConfigError
 from tuppence.prices import PriceBook, Rate
 from tuppence.request import Capability
-from tuppence.tiers import Additions, Tier, function_tier
+from tuppence.tiers import Additions, Admission, Tier, function_tier, reference_rate
 
 TierSource = str | Tier | Callable[..., Any]
 Tiers = Sequence[TierSource] | Mapping[str, TierSource]
@@ -34,19 +34,24 @@ class ClientTier(Tier):
 def via(
     client: Any, model: str, *, name: str | None = None, rate: Rate | None = None, provider: str | None = None,
     capabilities: Iterable[Capability] | None = None, context_tokens: int | None = None, timeout_s: float | None = None,
-    self_hosted: bool = False, additions: Additions | None = None,
+    self_hosted: bool = False, additions: Additions | None = None, reference: Rate | str | None = None,
+    admission: Admission | None = None, stands_in_for: str = "",
 ) -> ClientTier:  # fmt: skip
     """Make a tier of a model that another client reaches: `via(OpenAI(base_url=...), "smollm2", self_hosted=True)`.
 
     Its own retries are not used. Without `rate` the price list is asked. Judges are made so too,
-    `judges=[via(client, "gpt-4o", name="judge")]`, and a judge may live at another provider.
+    `judges=[via(client, "gpt-4o", name="judge")]`, and a judge may live at another provider. `reference` is what the
+    same model costs at a provider that serves it, a rate or a name such as 'groq/llama-3.1-8b-instant'; `admission`
+    says when its servers are full, such as `SpillOver`; `stands_in_for` names the tier before it that has the same
+    model elsewhere.
     """
     client = unwrapped(client)
     family_of(client)
     return ClientTier(
         name or model, model=model, provider=provider or provider_of(client), rate=rate,
         capabilities=None if capabilities is None else frozenset(capabilities), context_tokens=context_tokens,
-        timeout_s=timeout_s, self_hosted=self_hosted, additions=additions, client=client,
+        timeout_s=timeout_s, self_hosted=self_hosted, additions=additions, client=client, admission=admission,
+        reference=reference_rate(reference, PriceBook.default()), stands_in_for=stands_in_for,
     )  # fmt: skip
 
 

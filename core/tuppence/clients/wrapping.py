@@ -11,11 +11,13 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 from tuppence.assembly import (
+    BudgetsOption,
     CacheOption,
     LedgerOption,
     LimitsOption,
     PrefixOption,
     RecordOption,
+    open_budgets,
     open_cache,
     open_ledger,
     open_limits,
@@ -44,11 +46,11 @@ _NO_TIERS = (Tier("none"),)
 def wrap(
     client: C, *, tiers: Tiers | None = None, judges: Tiers = (), route: Route | None = None,
     guards: Sequence[Route] = (), shape: Sequence[Shaper] = (), check: Check | None = _DEFAULT_CHECK,
-    threshold: float = 0.5,
-    cache: CacheOption = None, ledger: LedgerOption = True, retries: Retries | int | None = None,
-    max_usd_per_call: Decimal | str | float | None = None, on_exhausted: OnExhausted = "best_draft",
-    mode: Mode = "optimise", version: str = "", prices: Prices = None, prompt_cache: PrefixOption = None,
-    record: RecordOption = None, limits: LimitsOption = None,
+    threshold: float = 0.5, cache: CacheOption = None, ledger: LedgerOption = True,
+    retries: Retries | int | None = None, max_usd_per_call: Decimal | str | float | None = None,
+    on_exhausted: OnExhausted = "best_draft", baseline: str = "", mode: Mode = "optimise", version: str = "",
+    prices: Prices = None, prompt_cache: PrefixOption = None, record: RecordOption = None, limits: LimitsOption = None,
+    budgets: BudgetsOption = None,
 ) -> C:  # fmt: skip
     """Return `client` with a policy: `wrap(openai.OpenAI(), tiers=["gpt-4o-mini", "gpt-4o"])`.
 
@@ -71,7 +73,8 @@ def wrap(
         tiers=made, judges=consulted, route=route, guards=tuple(guards), shape=open_shape(shape),
         limits=open_limits(limits, books), check=check, threshold=threshold, cache=open_cache(cache),
         prefix=open_planner(prompt_cache), record=open_recorder(record), retries=_retries(retries),
-        max_usd_per_call=_amount(max_usd_per_call), on_exhausted=on_exhausted, mode=mode, surface="sdk",
+        max_usd_per_call=_amount(max_usd_per_call), budgets=open_budgets(budgets), on_exhausted=on_exhausted, mode=mode,
+        baseline=baseline, surface="sdk",
         version="/".join(filter(None, (version, addresses_digest((*made, *consulted))))),
     )  # fmt: skip
     setup = Setup(policy, tiers is not None, book, books)

@@ -170,8 +170,10 @@ def misplaced_judge(loc: Loc, name: str, tiers: list[str]) -> Fault:
     )
 
 
-def ledger_of(word: str, folder: Path) -> bool | Path:
-    """Say what a model's `ledger` option should be."""
+def ledger_of(word: str, folder: Path) -> bool | str | Path:
+    """Say what a model's `ledger` option should be: a path is relative to the file's folder, an address stays one."""
+    if "://" in word:
+        return word
     return {"off": False, "default": True}.get(word, folder / Path(word).expanduser())
 
 

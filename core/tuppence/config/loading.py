@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tuppence.assembly import open_cache, open_limits, open_planner
+from tuppence.config.budgeting import budget_faults, budgets_of
 from tuppence.config.building import (
     Misbuilt,
     OpenWatch,
@@ -30,18 +31,26 @@ from tuppence.config.building import (
 )
 from tuppence.config.caching import cache_of, parts_of, tier_named
 from tuppence.config.certifying import certificate_faults, certified_parts
-from tuppence.config.faults import faults_of
+from tuppence.config.faults import faults_of, path
+from tuppence.config.lane_schema import lane_of
 from tuppence.config.schema import Settings, TierSettings
 from tuppence.config.shape_schema import ShapeSettings
 from tuppence.config.shaping import shaper_of, summarisers_named
 from tuppence.config.source import Fault, Loc, Source, read
-from tuppence.config.tiers import TierSpec, tier_of
+from tuppence.config.tiers import TierSpec, servers_of, tier_of
 from tuppence.errors import ConfigError
 from tuppence.policy import Policy, Retries
 from tuppence.routes.compose import is_guard
 from tuppence.routes.experiment import Watch
+from tuppence.spend.budgets import Budgets
 
 _Specs = tuple[TierSpec, ...]
+
+
+_AS_THEY_STAND = (
+    "threshold", "max_usd_per_call", "on_exhausted", "baseline", "mode", "version", "prompt_cache", "limits",
+)  # fmt: skip
+"""Settings that the file and the policy's options say alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +66,24 @@ class Config:
     def options(self) -> dict[str, Any]:
         """Return what the file says as keyword arguments of `ChatTuppence` and `TuppenceLLM`, without the models.
 
-        What the file leaves out is left out here, so that the model's own default holds. Opens the cache and the
-        recorder; raises `CacheError` or `RecordingError` where one cannot be opened.
+        What the file leaves out is left out here, so that the model's own default holds. Opens the cache, the recorder
+        and the budgets; raises `CacheError`, `RecordingError` or `BudgetError` where one cannot be opened.
         """
         said, options = self.settings, self._of_policy(watch=self._experiment_log)
         if "ledger" in said.model_fields_set:
             options["ledger"] = ledger_of(said.ledger, self.path.parent)
         if said.record is not None:
             options["record"] = recorder_of(said.record, self.path.parent)
+        if said.budgets is not None:
+            options["budgets"] = self.budgets()
+        if said.lane is not None:
+            options["lane"] = lane_of(said.lane, self.path.parent)
         return options
+
+    def budgets(self) -> Budgets | None:
+        """Open the budgets, where there are any; raises `BudgetError` where their counters cannot be opened."""
+        said = self.settings.budgets
+        return None if said is None else budgets_of(said, self.path.parent)
 
     def _experiment_log(self, name: str) -> Watch:
         # Late: a file without an experiment does not load what judges one.
@@ -76,11 +94,7 @@ class Config:
     def _of_policy(self, *, watch: OpenWatch | None = None) -> dict[str, Any]:
         """Return what decides calls, and nothing of what writes them down."""
         said, given = self.settings, self.settings.model_fields_set
-        options: dict[str, Any] = {
-            name: getattr(said, name)
-            for name in ("threshold", "max_usd_per_call", "on_exhausted", "mode", "version", "prompt_cache", "limits")
-            if name in given
-        }
+        options: dict[str, Any] = {name: getattr(said, name) for name in _AS_THEY_STAND if name in given}
         if said.route is not None:
             options["route"] = route_of(said.route, ("route",), watch=watch)
         if said.shape:
@@ -98,8 +112,8 @@ class Config:
         return options
 
     def policy(self) -> Policy:
-        """Make the policy by itself, for the core's own drivers and for replay: it records nothing, and the ledger is
-        yours to open.
+        """Make the policy by itself, for the core's own drivers and for replay: it records nothing, is held to no
+        budgets, and the ledger is yours to open.
         """
         options = self._of_policy()
         options["cache"] = open_cache(options.get("cache", True))
@@ -169,6 +183,7 @@ def _checked(settings: Settings, source: Source, folder: Path) -> tuple[_Specs, 
     tiers, faults = _specs("tiers", settings.tiers, source, seen)
     judges, more = _specs("judges", settings.judges, source, seen)
     faults += more
+    faults += _out_of_place(settings)
     parts: list[tuple[Any, Loc]] = [(one, ("guards", i)) for i, one in enumerate(settings.guards)]
     for index, one in enumerate(settings.shape):
         faults += _off_the_ladder(one, ("shape", index), settings) or _unbuildable(one, ("shape", index))
@@ -180,6 +195,7 @@ def _checked(settings: Settings, source: Source, folder: Path) -> tuple[_Specs, 
         faults += _unbuildable(settings.cache.semantic, ("cache",))
     if settings.record is not None:
         faults += _unbuildable(settings.record, ("record",))
+    faults += budget_faults(settings.budgets)
     faults += certificate_faults(settings.certificate, settings.model_fields_set, folder)
     try:
         _retries(settings)
@@ -197,6 +213,24 @@ def _strangers(named: Iterable[tuple[Loc, str]], loc: Loc, settings: Settings) -
             faults.append(misplaced_judge(at, name, tiers))
         elif name not in (*tiers, *judges):
             faults.append(unknown_tier(at, name, tiers if loc == ("route",) else tiers + judges))
+    return faults
+
+
+def _out_of_place(settings: Settings) -> list[Fault]:
+    """Find stand-ins that do not stand right behind the tier that they stand in for."""
+    faults: list[Fault] = []
+    place = ""
+    for index, one in enumerate(settings.tiers):
+        if one.stands_in_for and one.stands_in_for != place:
+            loc: Loc = ("tiers", index, "stands_in_for")
+            faults.append(
+                Fault(loc, f"{path(loc)} is {one.stands_in_for!r}: put it right behind the tier of that name")
+            )
+        place = one.stands_in_for or one.name
+    for index, one in enumerate(settings.judges):
+        if one.stands_in_for:
+            loc = ("judges", index, "stands_in_for")
+            faults.append(Fault(loc, f"{path(loc)} means nothing for a judge: remove it"))
     return faults
 
 
@@ -244,13 +278,15 @@ def _specs(
                 )
             )
         seen.setdefault(one.name, line)
-        made = tier_of(one, loc)
+        servers = servers_of(one)
+        made = tier_of(one, loc, servers)
         if isinstance(made, list):
             faults += made
             continue
         specs.append(
             TierSpec(
-                tier=made, kind=one.kind, base_url=one.base_url, api_key_env=one.api_key_env, params=one.params,
+                tier=made, kind=one.kind, base_url=one.base_urls[0] if one.base_urls else one.base_url,
+                servers=servers, api_key_env=one.api_key_env, params=one.params,
                 where=f"{source.name}:{line}",
             )
         )  # fmt: skip

@@ -7,8 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from tuppence.config.budget_schema import BudgetsSettings
 from tuppence.config.cache_schema import CacheSettings
 from tuppence.config.certifying import CertificateSettings
+from tuppence.config.lane_schema import LaneSettings
 from tuppence.config.shape_schema import ShapeSettings
 from tuppence.config.shapes import Nothing, OneOf, Strict
 from tuppence.config.values import (
@@ -28,6 +30,7 @@ from tuppence.config.values import (
 from tuppence.policy import Mode, OnExhausted
 from tuppence.request import Capability
 
+Address = Annotated[str, Field(pattern=r"^https?://[^/\s]+")]
 TierClass = Literal["openai", "anthropic", "openai_compatible", "vllm", "function"]
 
 
@@ -88,6 +91,31 @@ class AdditionSettings(Strict):
     examples: list[Example] = Field(default_factory=list)
 
 
+class ReferenceSettings(TokenPrices):
+    """What the same model costs at a provider that serves it: a model of the price list, or prices by the token."""
+
+    model: Annotated[str, Field(min_length=1)] | None = None
+    input: Dollars | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _word(cls, value: Any) -> Any:
+        return {"model": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> ReferenceSettings:
+        said = self.model_fields_set
+        if not (said == {"model"} or ("model" not in said and {"input", "output"} <= said)):
+            raise ValueError("name a model of the price list, or give input and output in dollars per million tokens")
+        return self
+
+
+class SpillOverSettings(Strict):
+    """How long the queue of a tier's own servers may be."""
+
+    waiting: Positive
+
+
 class TierSettings(Strict):
     """One rung of the ladder, or a judge."""
 
@@ -95,10 +123,14 @@ class TierSettings(Strict):
     kind: TierClass = Field(alias="class")
     model: Label = ""
     provider: str | None = None
-    base_url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    base_url: Address | None = None
+    base_urls: Annotated[list[Address], Field(min_length=1)] | None = None
     api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     function: Reference | None = None
     price: Price | None = None
+    reference: ReferenceSettings | None = None
+    spill_over: SpillOverSettings | None = None
+    stands_in_for: str = ""
     timeout_s: Seconds | None = None
     self_hosted: bool = False
     capabilities: list[Capability] | None = None
@@ -286,4 +318,7 @@ class Settings(Strict):
     record: Annotated[RecordSettings | None, BeforeValidator(_record_word)] = None
     retries: RetrySettings | None = None
     max_usd_per_call: Annotated[Dollars, Field(gt=0)] | None = None
+    budgets: BudgetsSettings | None = None
+    lane: LaneSettings | None = None
+    baseline: Label = ""
     on_exhausted: OnExhausted = "best_draft"

@@ -13,18 +13,21 @@ from typing import Any
 
 from tuppence.config.faults import path, shown
 from tuppence.config.references import imported
-from tuppence.config.schema import AdditionSettings, Price, TierClass, TierSettings
+from tuppence.config.schema import AdditionSettings, Price, ReferenceSettings, TierClass, TierSettings
 from tuppence.config.source import Fault, Loc
 from tuppence.errors import ConfigError, PriceError
 from tuppence.prices import PicoUSD, PriceBook, Rate, gpu_hour_rate
 from tuppence.prices.catalogue import resembling
 from tuppence.prices.rate import Line
-from tuppence.tiers import Additions, Tier, function_tier
+from tuppence.selfhost.admission import SpillOver
+from tuppence.selfhost.servers import Servers
+from tuppence.tiers import Additions, Tier, function_tier, reference_rate
 from tuppence.usage import Usage
 
 _PROVIDERS: Mapping[TierClass, str] = {"openai": "openai", "anthropic": "anthropic"}
 # Words that mean something else where tiers are named: cached answers, and the last tier whatever its name.
 _TAKEN = ("cache", "strongest")
+_OWN_SERVERS = ("vllm", "openai_compatible")
 _OWN_KEYS = ("api_key", "base_url", "max_retries", "model", "model_name", "timeout")
 
 
@@ -55,6 +58,10 @@ class TierSpec:
     kind: TierClass
     """Which native class to build; a `function` is whole already, in `tier.answer`."""
     base_url: str | None
+    servers: Servers | None = None
+    """Where there are several, of which `base_url` is the first: who builds the model sends each call to the least busy
+    of them.
+    """
     api_key_env: str | None
     params: Mapping[str, Any]
     """Sampling and length settings for the native model."""
@@ -75,10 +82,17 @@ class TierSpec:
         return key
 
 
-def tier_of(settings: TierSettings, loc: Loc) -> Tier | list[Fault]:
+def servers_of(settings: TierSettings) -> Servers | None:
+    """Make what knows the load of a tier's own servers; None where the file has no use for that."""
+    urls = settings.base_urls or ([settings.base_url] if settings.base_url and settings.spill_over else [])
+    return Servers(urls) if urls and settings.kind in _OWN_SERVERS else None
+
+
+def tier_of(settings: TierSettings, loc: Loc, servers: Servers | None = None) -> Tier | list[Fault]:
     """Make the core's tier of what the file says, or list what is wrong with it."""
     faults = _misfits(settings, loc)
     rate: Rate | None = None
+    reference: Rate | None = None
     if not faults and settings.kind != "function":
         try:
             rate = _rate(settings)
@@ -86,6 +100,10 @@ def tier_of(settings: TierSettings, loc: Loc) -> Tier | list[Fault]:
             faults.append(Fault((*loc, "price"), f"{path((*loc, 'price'))}: {error}"))
         else:
             faults += [] if rate is not None else [Fault((*loc, "model"), _no_price(settings))]
+        try:
+            reference = _reference(settings.reference)
+        except ConfigError as error:
+            faults.append(Fault((*loc, "reference"), f"{path((*loc, 'reference'))}: {error}"))
     answer = None
     if settings.function is not None and not faults:
         answer = imported(settings.function, (*loc, "function"))
@@ -97,18 +115,40 @@ def tier_of(settings: TierSettings, loc: Loc) -> Tier | list[Fault]:
         settings.name, model=settings.model, provider=_provider(settings), rate=rate,
         capabilities=None if settings.capabilities is None else frozenset(settings.capabilities),
         context_tokens=settings.context_tokens, timeout_s=settings.timeout_s, self_hosted=settings.self_hosted,
-        additions=_additions(settings.additions),
+        additions=_additions(settings.additions), reference=reference, admission=_admission(settings, servers),
+        stands_in_for=settings.stands_in_for,
     )  # fmt: skip
+
+
+def _admission(settings: TierSettings, servers: Servers | None) -> SpillOver | None:
+    said = settings.spill_over
+    return None if said is None or servers is None else SpillOver(servers, waiting=said.waiting)
+
+
+def _reference(settings: ReferenceSettings | None) -> Rate | None:
+    """Find a reference price; raises `ConfigError` where the list does not know the model."""
+    if settings is None:
+        return None
+    if settings.model is not None:
+        return reference_rate(settings.model, PriceBook.default())
+    prices: dict[str, Any] = settings.model_dump(exclude={"model"}, exclude_none=True)
+    return PriceBook().with_overrides({"reference": prices}).rate("reference")
 
 
 def _misfits(settings: TierSettings, loc: Loc) -> list[Fault]:
     """Find keys that the class needs and lacks, or has and cannot use."""
     found: list[Fault] = []
     said = {TierSettings.model_fields[name].alias or name for name in settings.model_fields_set}
-    needs = {"function": {"function"}, "vllm": {"model", "base_url"}, "openai_compatible": {"model", "base_url"}}
+    address = "base_urls" if "base_urls" in said and "base_url" not in said else "base_url"
+    needs = {"function": {"function"}, "vllm": {"model", address}, "openai_compatible": {"model", address}}
     for key in sorted(needs.get(settings.kind, {"model"}) - said):
         found.append(Fault(loc, f"{path(loc)} ({settings.name!r}) has class {settings.kind} and no {key}: add it"))
     useless = said - {"name", "class", "function"} if settings.kind == "function" else said & {"function"}
+    if settings.kind not in _OWN_SERVERS:
+        useless |= said & {"base_urls", "spill_over"}
+    elif {"base_url", "base_urls"} <= said:
+        both = (*loc, "base_urls")
+        found.append(Fault(both, f"{path(both)} stands beside base_url: give one address, or several"))
     for key in sorted(useless):
         found.append(Fault((*loc, key), f"{path((*loc, key))} means nothing for class {settings.kind}: remove it"))
     if settings.name in _TAKEN:

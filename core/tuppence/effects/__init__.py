@@ -23,6 +23,7 @@ from tuppence.effects.remembering import (
     Remember,
     Subject,
 )
+from tuppence.effects.reserving import BudgetStore, Charge, Granted, Refused, Release, Reserve
 from tuppence.effects.settling import Abandoned, Record, Recorder, Settle
 from tuppence.effects.strategies import Check, Choice, LearningRoute, Route, Shaped, Shaper, StreamingCheck
 
@@ -31,7 +32,9 @@ __all__ = [
     "Ask",
     "Audit",
     "Broken",
+    "BudgetStore",
     "Call",
+    "Charge",
     "Check",
     "Choice",
     "Consult",
@@ -43,6 +46,7 @@ __all__ = [
     "Failed",
     "FailureKind",
     "Gate",
+    "Granted",
     "Hit",
     "Keep",
     "LearningRoute",
@@ -55,7 +59,10 @@ __all__ = [
     "Plan",
     "Record",
     "Recorder",
+    "Refused",
+    "Release",
     "Remember",
+    "Reserve",
     "Reshape",
     "Route",
     "Settle",

@@ -13,8 +13,10 @@ from tuppence.tiers import Tier
 from tuppence.usage import Usage
 
 FailureKind = Literal[
-    "rate_limit", "timeout", "server", "connection", "bad_request", "auth", "context_length", "garbage", "unknown"
-]
+    "rate_limit", "timeout", "full", "server", "connection", "bad_request", "auth", "context_length", "garbage",
+    "unknown",
+]  # fmt: skip
+"""`full`: turned away unread, with 503, for want of room."""
 
 
 @dataclass(slots=True)
@@ -38,7 +40,7 @@ class Failed:
     @property
     def passing(self) -> bool:
         """True where the same call may succeed a moment later."""
-        return self.kind in ("rate_limit", "timeout", "server", "connection", "garbage")
+        return self.kind in ("rate_limit", "timeout", "full", "server", "connection", "garbage")
 
 
 class Declined:

@@ -12,20 +12,12 @@ from decimal import Decimal
 from fractions import Fraction
 
 from tuppence.errors import ConfigError, PriceError
-from tuppence.estimate.spelling import count, dollars, exact_usd, percent, unit_price
 from tuppence.prices import Rate, usd
+from tuppence.prices.amounts import Amount, amount, part
+from tuppence.prices.spelling import Step, count, dollars, exact_usd, percent, unit_price
 from tuppence.usage import Processing, Usage
 
 DAYS_PER_MONTH = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One line of the working."""
-
-    label: str
-    formula: str
-    usd: Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +69,10 @@ class Estimate:
         return exact_usd(self.baseline_per_month - self.per_month)
 
 
-Amount = Decimal | Fraction | str | int
-
-
 def flat_leg(name: str, usd_per_request: Amount, *, share: Amount = 1) -> Leg:
     """Describe a tier by what one request costs, in dollars."""
-    price = _amount("price of a request", usd_per_request)
-    return Leg(name, _part("share", share), price, price)
+    price = amount("price of a request", usd_per_request)
+    return Leg(name, part("share", share), price, price)
 
 
 def priced_leg(name: str, rate: Rate, usage: Usage, *, share: Amount = 1, batch_share: Amount = 0) -> Leg:
@@ -92,9 +81,9 @@ def priced_leg(name: str, rate: Rate, usage: Usage, *, share: Amount = 1, batch_
     Raises `PriceError` where the rate has no price for what is used, batch included.
     """
     standard, step = _priced(name, rate, usage, "standard")
-    batch = _part("batch_share", batch_share)
+    batch = part("batch_share", batch_share)
     if not batch:
-        return Leg(name, _part("share", share), standard, standard, (step,))
+        return Leg(name, part("share", share), standard, standard, (step,))
     reduced, batch_step = _priced(name, rate, usage, "batch")
     return batched_leg(name, share, standard, reduced, batch, (step, batch_step))
 
@@ -106,7 +95,7 @@ def batched_leg(
     average = (1 - batch) * standard + batch * reduced
     formula = f"{percent(1 - batch)} x {dollars(standard)} + {percent(batch)} x {dollars(reduced)}"
     step = Step(f"a request on {name}, {percent(batch)} batched", formula, average)
-    return Leg(name, _part("share", share), average, standard, (*steps, step))
+    return Leg(name, part("share", share), average, standard, (*steps, step))
 
 
 def estimate(
@@ -124,9 +113,9 @@ def estimate(
     shares that do not add up to 1.
     """
     _check_shares(legs)
-    requests = _amount("requests_per_day", requests_per_day)
-    days = _amount("days_per_month", days_per_month)
-    hits = _part("cache_hit_rate", cache_hit_rate)
+    requests = amount("requests_per_day", requests_per_day)
+    days = amount("days_per_month", days_per_month)
+    hits = part("cache_hit_rate", cache_hit_rate)
     steps = [step for leg in legs for step in leg.steps]
     asked, formula = _blended(legs, cascade=cascade)
     if len(legs) > 1:
@@ -179,20 +168,3 @@ def _check_shares(legs: Sequence[Leg]) -> None:
             f"the shares {', '.join(f'{leg.name} {percent(leg.share)}' for leg in legs)} add up to {percent(total)}: "
             "they must add up to 100%"
         )
-
-
-def _amount(name: str, value: Amount) -> Fraction:
-    try:
-        amount = Fraction(value)
-    except (ValueError, TypeError, OverflowError, ZeroDivisionError):
-        raise ConfigError(f"{name} is {value!r}: give a number of 0 or more") from None
-    if amount < 0:
-        raise ConfigError(f"{name} is {value}: it must be 0 or more")
-    return amount
-
-
-def _part(name: str, value: Amount) -> Fraction:
-    part = _amount(name, value)
-    if part > 1:
-        raise ConfigError(f"{name} is {value}: it is a part of the whole, from 0 to 1 (80% is 0.8)")
-    return part

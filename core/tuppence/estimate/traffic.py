@@ -13,9 +13,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from tuppence.errors import LedgerError, PriceError
-from tuppence.estimate.calculator import Amount, Leg, Step, batched_leg
-from tuppence.estimate.spelling import dollars
+from tuppence.estimate.calculator import Leg, batched_leg
 from tuppence.prices import PicoUSD, Rate, usd
+from tuppence.prices.amounts import Amount
+from tuppence.prices.spelling import Step, dollars
 from tuppence.spend import report
 from tuppence.spend.ledger.schema import read_only
 from tuppence.usage import Processing, Usage

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
-from tuppence.cache.forks import make_fork_safe
+from tuppence.forks import make_fork_safe
 
 T = TypeVar("T")
 

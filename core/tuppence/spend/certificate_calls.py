@@ -6,19 +6,20 @@ Figures only: what was promised, and whether this keeps it, is not for the ledge
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
-from tuppence.errors import LedgerError
+from sqlalchemy import CTE, BigInteger, ColumnElement, Connection, Float, FromClause, and_, case, cast, func, select
+
 from tuppence.prices import PicoUSD, usd
-from tuppence.spend.ledger.schema import read_only
-from tuppence.spend.savings import COMPARED, COMPARED_TABLE
-from tuppence.spend.sums import exact_money, joined
+from tuppence.spend.comparing import ANSWER, APART, looked_at
+from tuppence.spend.ledger import reading
+from tuppence.spend.ledger.tables import attempts
+from tuppence.spend.selection import Selection, microseconds
+from tuppence.spend.sums import summed, total
 
 # Half the width of a normal 95% interval.
 _Z95 = 1.959964
@@ -74,109 +75,102 @@ class CertificateCalls:
 
 
 def certificate_calls(
-    path: str | Path, certificate: str, *, made: datetime, since: datetime | None = None, until: datetime | None = None
+    place: str | Path, certificate: str, *, made: datetime, since: datetime | None = None, until: datetime | None = None
 ) -> CertificateCalls:
     """Add up the calls under `certificate`, an id, that started in [since, until), and not before it was `made`.
 
-    Times without a zone are UTC. Raises `LedgerError` for a file that is not a ledger.
+    Times without a zone are UTC. Raises `LedgerError` for a place that is not a ledger.
     """
-    begin = _microseconds(made)
-    end = 2**63 - 1 if until is None else _microseconds(until)
-    period = (begin if since is None else max(begin, _microseconds(since)), end)
-    path = Path(path).absolute()
-    try:
-        with closing(read_only(path)) as connection:
-            # One snapshot for all queries, though others go on writing.
-            connection.execute("BEGIN")
-            connection.execute(_TABLE)
-            connection.execute(_UNDER, (begin, end, certificate))
-            return CertificateCalls(
-                *_counts(connection, period), *_money(connection, period), *_seen(connection, begin),
-                _scores(connection),
-            )  # fmt: skip
-    except sqlite3.Error as error:
-        raise LedgerError(f"the ledger {path} cannot be read ({error})") from error
+    begin = microseconds(made)
+    end = 2**63 - 1 if until is None else microseconds(until)
+    period = (begin if since is None else max(begin, microseconds(since)), end)
+    with reading(place) as connection:
+        under = _under(begin, end, certificate)
+        return CertificateCalls(
+            *_counts(connection, under, period), *_money(connection, under, period), *_seen(connection, under, begin),
+            _scores(connection, under),
+        )  # fmt: skip
 
 
-def _microseconds(moment: datetime) -> int:
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+_C = attempts.c
 
 
-_TABLE = "CREATE TEMP TABLE under (call_id TEXT PRIMARY KEY, outside INTEGER, started_us INTEGER, hit INTEGER)"
-# What is said of a call stands on its first row alone.
-_UNDER = """
-    INSERT INTO under
-    SELECT call_id, MAX(COALESCE(json_extract(extra, '$.outside'), 0)), MIN(started_us), MAX(outcome = 'hit')
-    FROM attempts
-    WHERE started_us >= ? AND started_us < ? AND json_extract(extra, '$.certificate') = ?
-    GROUP BY call_id
-"""
-
-
-def _counts(connection: sqlite3.Connection, period: tuple[int, int]) -> tuple[int, int, int, int]:
-    (calls, outside, hits) = connection.execute(
-        "SELECT COUNT(*), COALESCE(SUM(outside), 0), COALESCE(SUM(hit), 0) FROM under "
-        "WHERE started_us >= ? AND started_us < ?", period,
-    ).fetchone()  # fmt: skip
-    (other,) = connection.execute(
-        "SELECT COUNT(DISTINCT call_id) FROM attempts WHERE started_us >= ? AND started_us < ? "
-        "AND call_id NOT IN (SELECT call_id FROM under)", period,
-    ).fetchone()  # fmt: skip
-    return calls, outside, hits, other
-
-
-def _money(connection: sqlite3.Connection, period: tuple[int, int]) -> tuple[int, PicoUSD, PicoUSD, float]:
-    """Return how many calls inside the certificate can be compared, their baseline, their cost, the saving's error."""
-    inside = (
-        "attempts.call_id IN "
-        "(SELECT call_id FROM under WHERE NOT outside AND NOT hit AND started_us >= ? AND started_us < ?)"
-    )
-    connection.execute(COMPARED_TABLE)
-    connection.execute(COMPARED.format(condition=inside), period)
-    query = f"""
-        SELECT COUNT(DISTINCT compared.call_id), {exact_money("baseline_pico", "attempts.id = compared.answer")},
-            {exact_money("pico_usd", "TRUE")}
-        FROM attempts JOIN compared ON compared.call_id = attempts.call_id
-    """
-    compared, *parts = connection.execute(query).fetchone()
-    baseline, cost = joined(*parts[:3]), joined(*parts[3:])
-    return compared, baseline, cost, _error(connection, cost / baseline) if baseline else 0.0
-
-
-def _error(connection: sqlite3.Connection, share: float) -> float:
-    """Return the standard error of the summed cost, given its share of the baseline (a ratio estimator's: W. Cochran,
-    "Sampling Techniques", 3rd ed., 6.3).
-    """
-    query = """
-        SELECT TOTAL(residual * residual) FROM (
-            SELECT TOTAL(pico_usd) - ? * TOTAL(baseline_pico) FILTER (WHERE attempts.id = compared.answer) AS residual
-            FROM attempts JOIN compared ON compared.call_id = attempts.call_id
-            GROUP BY attempts.call_id
+def _under(begin: int, end: int, certificate: str) -> CTE:
+    """Spell the calls under the certificate. What is said of a call stands on its first row alone."""
+    outside = case((_C.extra["outside"].as_boolean(), 1), else_=0)
+    return (
+        select(
+            _C.call_id, func.max(outside).label("outside"), func.min(_C.started_us).label("started_us"),
+            func.max(case((_C.outcome == "hit", 1), else_=0)).label("hit"),
         )
-    """
-    (squares,) = connection.execute(query, (share,)).fetchone()
-    return math.sqrt(squares)
+        .where(_C.started_us >= begin, _C.started_us < end, _C.extra["certificate"].as_string() == certificate)
+        .group_by(_C.call_id)
+        .cte("under")
+        .prefix_with("MATERIALIZED")
+    )  # fmt: skip
 
 
-def _seen(connection: sqlite3.Connection, begin: int) -> tuple[dict[Asked, int], frozenset[Asked]]:
-    answered = "outcome IN ('accepted', 'rejected', 'consulted')"
-    since = connection.execute(
-        f"SELECT tier, model, COUNT(*) FROM attempts JOIN under USING (call_id) WHERE {answered} "
-        "GROUP BY tier, model ORDER BY tier, model"
+def _within(rows: FromClause, period: tuple[int, int]) -> ColumnElement[bool]:
+    return and_(rows.c.started_us >= period[0], rows.c.started_us < period[1])
+
+
+def _counts(connection: Connection, under: CTE, period: tuple[int, int]) -> tuple[int, int, int, int]:
+    sums = (func.coalesce(func.sum(column), 0) for column in (under.c.outside, under.c.hit))
+    calls, outside, hits = connection.execute(select(func.count(), *sums).where(_within(under, period))).one()
+    others = select(func.count(_C.call_id.distinct())).where(
+        _within(attempts, period), _C.call_id.not_in(select(under.c.call_id))
     )
-    before = connection.execute(
-        f"SELECT DISTINCT tier, model FROM attempts WHERE started_us < ? AND {answered}", (begin,)
+    return calls, int(outside), int(hits), connection.execute(others).scalar_one()
+
+
+def _compared(under: CTE, period: tuple[int, int]) -> CTE:
+    """Spell the rows of the calls inside the certificate that can be compared, summed up call by call."""
+    calls = select(under.c.call_id).where(_within(under, period), under.c.outside == 0, under.c.hit == 0)
+    rows = looked_at(Selection(), calls.cte("inside"))
+    answered = func.sum(rows.c.baseline_pico).filter(rows.c.part == ANSWER)
+    return (
+        select(cast(answered, BigInteger).label("baseline"), cast(func.sum(rows.c.pico_usd), BigInteger).label("cost"))
+        .where(rows.c.part != APART)
+        .group_by(rows.c.call_id)
+        .cte("compared")
     )
-    return {(tier, model): count for tier, model, count in since}, frozenset(before)
 
 
-def _scores(connection: sqlite3.Connection) -> dict[str, list[float]]:
+def _money(connection: Connection, under: CTE, period: tuple[int, int]) -> tuple[int, PicoUSD, PicoUSD, float]:
+    """Return how many calls inside the certificate can be compared, their baseline, their cost, the saving's error."""
+    calls = _compared(under, period)
+    ((compared, *sums),) = summed(
+        connection, lambda adding: select(func.count(), adding(calls.c.baseline), adding(calls.c.cost))
+    )
+    baseline, cost = map(total, sums)
+    if not baseline:
+        return compared, baseline, cost, 0.0
+    # A ratio estimator's standard error: W. Cochran, "Sampling Techniques", 3rd ed., 6.3.
+    residual = cast(calls.c.cost, Float) - cost / baseline * cast(calls.c.baseline, Float)
+    squares = connection.execute(select(func.sum(residual * residual))).scalar_one()
+    return compared, baseline, cost, math.sqrt(squares)
+
+
+def _seen(connection: Connection, under: CTE, begin: int) -> tuple[dict[Asked, int], frozenset[Asked]]:
+    answered = _C.outcome.in_(("accepted", "rejected", "consulted"))
+    asked = (_C.tier, _C.model)
+    since = (
+        select(*asked, func.count()).where(_C.call_id == under.c.call_id, answered).group_by(*asked).order_by(*asked)
+    )
+    before = select(*asked).where(_C.started_us < begin, answered).distinct()
+    return (
+        {(tier, model): count for tier, model, count in connection.execute(since)},
+        frozenset((tier, model) for tier, model in connection.execute(before)),
+    )
+
+
+def _scores(connection: Connection, under: CTE) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
-    rows = connection.execute(
-        "SELECT tier, score FROM attempts JOIN under USING (call_id) WHERE score IS NOT NULL AND NOT outside "
-        "ORDER BY attempts.started_us, attempts.id"
+    rows = (
+        select(_C.tier, _C.score)
+        .where(_C.call_id == under.c.call_id, _C.score.is_not(None), under.c.outside == 0)
+        .order_by(_C.started_us, _C.id)
     )
-    for tier, score in rows:
+    for tier, score in connection.execute(rows):
         found.setdefault(tier, []).append(score)
     return found

@@ -6,13 +6,39 @@ nobody knows must never look like a zero.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    FromClause,
+    Select,
+    Text,
+    and_,
+    case,
+    exists,
+    false,
+    func,
+    not_,
+    null,
+    or_,
+    select,
+    union_all,
+)
+
+from tuppence.attempts import JUDGED
 from tuppence.prices import PicoUSD, usd
-from tuppence.spend.sums import exact_money, joined
+from tuppence.spend.comparing import ANSWER, APART, doubtful, looked_at, stands_before, watched
+from tuppence.spend.hours import summed_up
+from tuppence.spend.ledger.tables import attempts
+from tuppence.spend.ranks import Rank, ranked
+from tuppence.spend.selection import Selection
+from tuppence.spend.sums import Adding, summed, total
 
 KINDS = {"cache": "exact", "similar": "similar"}
 """Tier of the rows of hits, and what they are called."""
@@ -76,66 +102,130 @@ class HitReport:
         return (line.hits * self.asked_median_ms - line.total_ms) / 1000
 
 
-def hit_report(
-    connection: sqlite3.Connection, condition: str, values: Sequence[str | int], wrong: WrongHits | None
-) -> HitReport | None:
-    """Read what caches gave to the calls that meet `condition`; None where no cache was asked.
-
-    Reads the table `compared` (see `savings`).
-    """
-    condition = f"{condition} AND policy_version <> ''"
-    found = dict(connection.execute(_MISSED.format(condition=condition), values).fetchall())
-    lines = tuple(_line(connection, tier, condition, values) for tier in KINDS)
-    if not found and not any(line.hits for line in lines):
+def hit_report(connection: Connection, selection: Selection, wrong: WrongHits | None) -> HitReport | None:
+    """Read what caches gave to the selected calls; None where no cache was asked."""
+    chosen = and_(selection.met_by(attempts), _THROUGH_A_POLICY)
+    missed = connection.execute(_missed(chosen)).all()
+    served = _served(connection, selection)
+    if not missed and not served:
         return None
-    (calls,) = connection.execute(f"SELECT COUNT(DISTINCT call_id) FROM attempts WHERE {condition}", values).fetchone()
-    asked = _median(connection, _ASKED.format(condition=condition), values)
-    return HitReport(calls, lines, asked, tuple(found.items())[:TOP_MISSES], wrong)
-
-
-_MISSED = """
-    SELECT json_extract(extra, '$.missed') AS why, COUNT(DISTINCT call_id)
-    FROM attempts WHERE {condition} AND extra IS NOT NULL AND why IS NOT NULL
-    GROUP BY why ORDER BY 2 DESC, 1
-"""
-_ASKED = """
-    SELECT SUM(latency_ms) AS ms FROM attempts WHERE {condition} AND mode IS NOT 'judged' GROUP BY call_id
-    HAVING SUM(outcome = 'accepted') > 0 AND SUM(outcome = 'hit') = 0
-"""
-_SERVED = "SELECT latency_ms AS ms FROM attempts WHERE {condition} AND outcome = 'hit' AND tier = '{tier}'"
-
-
-def _line(connection: sqlite3.Connection, tier: str, condition: str, values: Sequence[str | int]) -> HitLine:
-    served = _SERVED.format(condition=condition, tier=tier)
-    (hits, total_ms) = connection.execute(f"SELECT COUNT(*), TOTAL(ms) FROM ({served})", values).fetchone()
-    compared, *parts = connection.execute(_saved(tier, condition), values).fetchone()
-    return HitLine(
-        KINDS[tier], hits, compared, joined(*parts[:3]) - joined(*parts[3:]),
-        _median(connection, served, values) or 0.0, total_ms,
+    calls, saved = _begun(connection, selection), dict.fromkeys(KINDS, (0, 0))
+    doubted = doubtful(connection, selection)
+    for tier, count, *sums in summed(connection, lambda adding: _saved(selection, doubted, adding)):
+        if tier is None:
+            calls += count
+            continue
+        baseline, cost = map(total, sums)
+        saved[tier] = (saved[tier][0] + count, saved[tier][1] + baseline - cost)
+    middle = _medians(connection, chosen)
+    lines = tuple(
+        HitLine(kind, hits, *saved[tier], middle.get(tier, 0.0), total_ms)
+        for tier, kind in KINDS.items() for hits, total_ms in (served.get(tier, (0, 0.0)),)
     )  # fmt: skip
+    return HitReport(calls, lines, middle.get(_ASKED), _top(missed), wrong)
 
 
-def _saved(tier: str, condition: str) -> str:
-    """Spell the baseline of the answers that hits of this kind gave, and what their calls cost."""
-    return f"""
-        SELECT
-            COUNT(DISTINCT attempts.call_id),
-            {exact_money("attempts.baseline_pico", "attempts.id = compared.answer")},
-            {exact_money("attempts.pico_usd", "TRUE")}
-        FROM attempts
-        JOIN compared ON compared.call_id = attempts.call_id
-        WHERE {condition} AND EXISTS (
-            SELECT 1 FROM attempts AS answers
-            WHERE answers.id = compared.answer AND answers.outcome = 'hit' AND answers.tier = '{tier}'
-        )
+_THROUGH_A_POLICY = attempts.c.policy_version > ""
+_ASKED = ""
+"""What answers of models are kept apart by, where hits go by their tier."""
+
+
+def _top(missed: Sequence[Any]) -> tuple[tuple[str, int], ...]:
+    ranked = sorted(((why, calls) for why, calls in missed), key=lambda one: (-one[1], one[0]))
+    return tuple(ranked[:TOP_MISSES])
+
+
+def _begun(connection: Connection, selection: Selection) -> int:
+    """Count the calls that begin in the selection."""
+
+    def question(rows: FromClause, adding: Adding) -> Select[Any]:
+        return select(adding(rows.c.attempts)).where(rows.c.policy_version > "", rows.c.first == 1)
+
+    return sum(total(found) for (found,) in summed_up(connection, selection, question))
+
+
+def _missed(chosen: ColumnElement[bool]) -> Select[Any]:
+    """Spell why caches did not serve: it stands on the first row of each try of a call."""
+    before, why = attempts.alias("before"), attempts.c.extra["missed"].as_string()
+    told_before = exists().where(
+        before.c.call_id == attempts.c.call_id, before.c.id < attempts.c.id, before.c.extra["missed"].as_string() == why
+    )
+    once = or_(attempts.c.again == 0, not_(told_before))
+    told = select(why.label("why")).where(chosen, attempts.c.extra.is_not(None), attempts.c.n == 1, once).subquery()
+    return select(told.c.why, func.count()).where(told.c.why.is_not(None)).group_by(told.c.why)
+
+
+def _served(connection: Connection, selection: Selection) -> dict[str, tuple[int, float]]:
+    """Return how many hits of each kind there were, and their times added up."""
+
+    def question(rows: FromClause, adding: Adding) -> Select[Any]:
+        c = rows.c
+        hits = (c.policy_version > "", c.outcome == "hit", c.tier.in_(KINDS))
+        return select(c.tier, adding(c.attempts), func.sum(c.latency_ms)).where(*hits).group_by(c.tier)
+
+    found: dict[str, tuple[int, float]] = {}
+    for tier, hits, ms in summed_up(connection, selection, question):
+        known = found.get(tier, (0, 0.0))
+        found[tier] = known[0] + total(hits), known[1] + ms
+    return found
+
+
+def _saved(selection: Selection, calls: CTE, adding: Adding) -> CompoundSelect[Any]:
+    """Spell the answers that hits gave, their baseline, and all that their calls cost: of plain calls, and of the
+    doubtful. One row without a tier says how many doubtful calls there are beyond those that begin in the selection.
     """
+    c = attempts.c
+    plain = (
+        select(c.tier, func.count(), adding(c.baseline_pico), adding(_cost(selection)))
+        .where(selection.met_by(attempts), _THROUGH_A_POLICY, c.outcome == "hit", c.tier.in_(KINDS))
+        .where(not_(watched(attempts)), c.call_id.not_in(select(calls.c.call_id)))
+        .group_by(c.tier)
+    )
+    rows, answer = looked_at(selection, calls), attempts.alias("answer")
+    answered, governed = rows.c.part == ANSWER, rows.c.policy_version > ""
+    others = (
+        select(answer.c.tier, func.count().filter(answered), adding(rows.c.baseline_pico, answered),
+               adding(rows.c.pico_usd))
+        .where(answer.c.id == rows.c.answer, answer.c.outcome == "hit", answer.c.tier.in_(KINDS))
+        .where(rows.c.part != APART, governed)
+        .group_by(answer.c.tier)
+    )  # fmt: skip
+    beyond = func.count(rows.c.call_id.distinct()) - func.count().filter(rows.c.n == 1)
+    nothing = adding(rows.c.pico_usd, false())
+    return union_all(plain, others, select(null().cast(Text), beyond, nothing, nothing).where(governed))
 
 
-def _median(connection: sqlite3.Connection, rows: str, values: Sequence[str | int]) -> float | None:
-    """Return the middle of the column `ms` of `rows`, or the mean of the two in the middle."""
-    (count,) = connection.execute(f"SELECT COUNT(ms) FROM ({rows})", values).fetchone()
-    if not count:
-        return None
-    middle = f"SELECT ms FROM ({rows}) WHERE ms IS NOT NULL ORDER BY ms LIMIT {2 - count % 2} OFFSET {(count - 1) // 2}"
-    found = [ms for (ms,) in connection.execute(middle, values)]
-    return float(sum(found) / len(found))
+def _cost(selection: Selection) -> ColumnElement[int]:
+    """Spell what the call of a plain hit cost: its own row, and what was asked before it, such as a verifier."""
+    before = attempts.alias("before_it")
+    asked = (
+        select(func.sum(before.c.pico_usd))
+        .where(stands_before(before, attempts), selection.timely(before))
+        .scalar_subquery()
+    )
+    return attempts.c.pico_usd + case((attempts.c.n == 1, 0), else_=func.coalesce(asked, 0))
+
+
+def _medians(connection: Connection, chosen: ColumnElement[bool]) -> dict[str, float]:
+    """Return the middle time of hits by tier, and of answers that models gave; of an even number, the mean of both."""
+    found = ranked(connection, _times(chosen), (Rank(0.5), Rank(0.5, above=True)))
+    return {of: sum(middles) / 2 for of, middles in found.items()}
+
+
+def _times(chosen: ColumnElement[bool]) -> Select[Any]:
+    """Spell the time of each answer. Where a model gave it, that is with what was asked before it in the same try of
+    the call.
+    """
+    c, before = attempts.c, attempts.alias("before_it")
+    earlier = (
+        select(func.sum(before.c.latency_ms))
+        .where(
+            before.c.call_id == c.call_id, before.c.n < c.n, before.c.again == c.again,
+            before.c.mode.is_distinct_from(JUDGED),
+        )
+        .scalar_subquery()
+    )  # fmt: skip
+    hit = c.outcome == "hit"
+    whole = c.latency_ms + case((or_(hit, c.n == 1), 0.0), else_=func.coalesce(earlier, 0.0))
+    answers = and_(c.latency_ms.is_not(None), or_(c.outcome == "accepted", and_(hit, c.tier.in_(KINDS))))
+    return select(case((hit, c.tier), else_=_ASKED).label("of"), whole.label("ms")).where(chosen, answers)

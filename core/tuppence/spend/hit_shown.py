@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tuppence.spend.figures import dollars, label
-from tuppence.spend.hit_savings import HitLine, HitReport, WrongHits
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from tuppence.spend.hit_savings import HitLine, HitReport, WrongHits
 
 
 def hit_section(found: HitReport | None) -> Iterator[RenderableType]:

@@ -6,23 +6,11 @@ is read, as the ledger holds none.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from tuppence.errors import LedgerError
-from tuppence.spend.ledger.schema import read_only
-
-_ANSWERS = """
-    SELECT COALESCE(task, endpoint, ''), model, output, reasoning,
-        CASE outcome WHEN 'abandoned' THEN 'abandoned' ELSE json_extract(extra, '$.finish') END
-    FROM attempts
-    WHERE output > 0 AND outcome IN ('accepted', 'rejected', 'abandoned', 'observed')
-        AND started_us >= ?
-    ORDER BY started_us, id
-"""
+from tuppence.spend.ledger import reading
 
 
 class PastOutput(NamedTuple):
@@ -38,15 +26,23 @@ class PastOutput(NamedTuple):
     """`length` for an answer that a limit cut off, `abandoned` for one whose caller left; None where nobody said."""
 
 
-def past_outputs(path: str | Path, *, since: float = 0.0) -> Iterator[PastOutput]:
-    """Read the answers of the ledger at `path` from a moment on (Unix seconds), oldest first.
+def past_outputs(place: str | Path, *, since: float = 0.0) -> Iterator[PastOutput]:
+    """Read the answers of a ledger from a moment on (Unix seconds), oldest first.
 
-    Raises `LedgerError` for a file that is not a ledger.
+    Raises `LedgerError` for a place that is not a ledger.
     """
-    path = Path(path).absolute()
-    try:
-        with closing(read_only(path)) as connection:
-            for row in connection.execute(_ANSWERS, (int(since * 1e6),)):
-                yield PastOutput(*row)
-    except sqlite3.Error as error:
-        raise LedgerError(f"the ledger {path} cannot be read ({error})") from error
+    from sqlalchemy import case, func, select
+
+    from tuppence.spend.ledger.tables import attempts
+
+    c = attempts.c
+    finish = case((c.outcome == "abandoned", "abandoned"), else_=c.extra["finish"].as_string())
+    answers = (
+        select(func.coalesce(c.task, c.endpoint, ""), c.model, c.output, c.reasoning, finish)
+        .where(c.output > 0, c.outcome.in_(("accepted", "rejected", "abandoned", "observed")))
+        .where(c.started_us >= int(since * 1e6))
+        .order_by(c.started_us, c.id)
+    )
+    with reading(place) as connection:
+        for row in connection.execution_options(yield_per=10_000).execute(answers):
+            yield PastOutput(*row)

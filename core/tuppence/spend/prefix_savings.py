@@ -7,21 +7,24 @@ provider's own counts, so that what is said to be lost is lost at least.
 from __future__ import annotations
 
 import heapq
-import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from sqlalchemy import Connection, FromClause, Select, and_, case, or_, select
+
 from tuppence.prices import PicoUSD, usd
-from tuppence.spend.sums import INPUT, exact_sum, joined
+from tuppence.spend.hours import summed_up
+from tuppence.spend.ledger.sums_kept import prefix_told
+from tuppence.spend.ledger.tables import attempts
+from tuppence.spend.selection import Selection
+from tuppence.spend.sums import Adding, tokens_in, total
 
 # No provider promises to keep an ordinary write for longer than OpenAI's half hour (data/prefix_caches.json).
 _ORDINARY_US = 1_800_000_000
 _HOUR_US = 3_600_000_000
-_READ, _WRITTEN = "cache_read + audio_cache_read", "cache_write_5m + cache_write_1h"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +75,17 @@ class _Write:
     extra_pico: PicoUSD = field(compare=False)
 
 
-def prefix_lines(
-    connection: sqlite3.Connection, condition: str, values: Sequence[str | int], *, now: float
-) -> tuple[PrefixLine, ...]:
-    """Add up the attempts that meet `condition`, in order of tiers; empty where no cache was used.
+def prefix_lines(connection: Connection, selection: Selection, *, now: float) -> tuple[PrefixLine, ...]:
+    """Add up the selected attempts, in order of tiers; empty where no cache was used.
 
     Whether a write was read is looked for among all calls of the ledger, and decided `now` (Unix seconds).
     """
-    lines = {line.tier: line for line in _totals(connection, condition, values)}
+    lines = {line.tier: line for line in _totals(connection, selection)}
     if not any(line.read_tokens or line.written_tokens for line in lines.values()):
         return ()
-    for found in _money(connection.execute(_CACHED.format(condition=condition), values), int(now * 1e6)):
-        lines[found.tier] += found
+    if any(line.written_tokens for line in lines.values()):
+        for found in _unread(connection.execute(_cached(selection)), int(now * 1e6)):
+            lines[found.tier] += found
     return tuple(lines[tier] for tier in sorted(lines))
 
 
@@ -92,38 +94,54 @@ def total_of(lines: Sequence[PrefixLine]) -> PrefixLine:
     return sum(lines, PrefixLine("total"))
 
 
-_CACHED = f"""
-    SELECT tier, model, tenant, started_us, started_us + CAST(COALESCE(latency_ms, 0) * 1000 AS INTEGER), {_READ},
-        {_WRITTEN}, cache_write_1h, extra, ({{condition}})
-    FROM attempts WHERE {_READ} > 0 OR {_WRITTEN} > 0
-    ORDER BY started_us, id
-"""
+_C = attempts.c
+_READ, _WRITTEN = _C.cache_read + _C.audio_cache_read, _C.cache_write_5m + _C.cache_write_1h
 
 
-def _totals(connection: sqlite3.Connection, condition: str, values: Sequence[str | int]) -> Iterator[PrefixLine]:
-    sums = ", ".join(f"{exact_sum(value, 'TRUE')}" for value in (INPUT, _READ, _WRITTEN))
-    query = f"SELECT tier, {sums} FROM attempts WHERE {condition} AND outcome <> 'hit' GROUP BY tier"
-    for tier, *parts in connection.execute(query, values):
-        tokens, read, written = (joined(*parts[i : i + 2]) for i in range(0, len(parts), 2))
-        if tokens:
-            yield PrefixLine(tier, tokens, read, written)
+def _totals(connection: Connection, selection: Selection) -> Iterator[PrefixLine]:
+    """Yield each tier's tokens, and what its calls saved and cost."""
+
+    def question(rows: FromClause, adding: Adding) -> Select[Any]:
+        c = rows.c
+        read, written = c.cache_read + c.audio_cache_read, c.cache_write_5m + c.cache_write_1h
+        unpriced = c.prefix_used - c.prefix_priced
+        figures = (tokens_in(rows), read, written, c.reads_saved_pico, c.writes_extra_pico, unpriced)
+        return select(c.tier, *map(adding, figures)).where(c.outcome != "hit").group_by(c.tier)
+
+    found: dict[str, PrefixLine] = {}
+    for tier, *sums in summed_up(connection, selection, question):
+        tokens, read, written, saved, extra, unpriced = map(total, sums)
+        line = PrefixLine(tier, tokens, read, written, saved, extra, unpriced=unpriced)
+        found[tier] = found.get(tier, PrefixLine(tier)) + line
+    yield from (line for line in found.values() if line.input_tokens)
 
 
-def _money(rows: Iterable[tuple[Any, ...]], now_us: int) -> Iterator[PrefixLine]:
-    """Yield what each selected call saved and cost, and each write of theirs that expired unread."""
+def _cached(selection: Selection) -> Select[Any]:
+    """Spell the calls that may tell whether a write was read: those to models whose cache was ever written to."""
+    writer = attempts.alias("writer")
+    written = select(writer.c.model).where(writer.c.cache_write_5m + writer.c.cache_write_1h > 0)
+    extra = case((_WRITTEN > 0, prefix_told("writes_extra_pico")))
+    return (
+        select(
+            _C.tier, _C.model, _C.tenant, _C.started_us, _C.latency_ms, _READ, _WRITTEN, _C.cache_write_1h, extra,
+            and_(selection.met_by(attempts), _C.outcome != "hit"),
+        )
+        .where(or_(_READ > 0, _WRITTEN > 0), _C.model.in_(written))
+        .order_by(_C.started_us, _C.id)
+    )  # fmt: skip
+
+
+def _unread(rows: Iterable[Any], now_us: int) -> Iterator[PrefixLine]:
+    """Yield each selected write that expired unread."""
     pending: dict[tuple[str | None, str], list[_Write]] = {}
-    for tier, model, tenant, started_us, ended_us, read, written, written_1h, extra, selected in rows:
-        told = json.loads(extra).get("prefix") if extra else None
-        saved, cost = (told["reads_saved_pico"], told["writes_extra_pico"]) if told else (0, 0)
-        if selected:
-            yield PrefixLine(tier, reads_saved_pico=saved, writes_extra_pico=cost, unpriced=int(not told))
+    for tier, model, tenant, started_us, latency_ms, read, written, written_1h, cost, selected in rows:
         writes = pending.setdefault((tenant, model), [])
         # Calls come in order of time: a write is closed by the first one that read further than its own call had.
         while writes and writes[0].read_tokens < read:
             yield from _lost(heapq.heappop(writes), started_us)
         if written:
-            expires_us = ended_us + (_HOUR_US if written_1h else _ORDINARY_US)
-            heapq.heappush(writes, _Write(read, expires_us, tier if selected else None, cost))
+            expires_us = started_us + int((latency_ms or 0) * 1000) + (_HOUR_US if written_1h else _ORDINARY_US)
+            heapq.heappush(writes, _Write(read, expires_us, tier if selected else None, cost or 0))
     for writes in pending.values():
         for write in writes:
             yield from _lost(write, now_us)

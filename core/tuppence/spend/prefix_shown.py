@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuppence.spend.figures import dollars, label, short
-from tuppence.spend.prefix_savings import PrefixLine, total_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from tuppence.spend.prefix_savings import PrefixLine
 
 
 def prefix_section(lines: Sequence[PrefixLine]) -> Iterator[RenderableType]:
@@ -20,6 +21,8 @@ def prefix_section(lines: Sequence[PrefixLine]) -> Iterator[RenderableType]:
 
     if not lines:
         return
+    from tuppence.spend.prefix_savings import total_of
+
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("prompt cache", min_width=12)
     for name in ("in", "read", "share", "written", "saved $", "unread $", "unpr"):

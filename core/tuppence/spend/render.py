@@ -14,9 +14,12 @@ from tuppence.spend.figures import dollars, label, short
 from tuppence.spend.hit_shown import hit_fields, hit_section
 from tuppence.spend.prefix_shown import prefix_fields, prefix_section
 from tuppence.spend.report import Line, Report
+from tuppence.spend.waterfall_shown import as_fields, waterfall_section
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from tuppence.spend.rolled_up import RolledUp
 
 
 def as_table(report: Report) -> RenderableType:
@@ -37,9 +40,12 @@ def as_table(report: Report) -> RenderableType:
         table.add_row(*labels, *_figures(line))
     table.add_section()
     table.add_row("total", *[""] * (len(report.by) - 1), *_figures(report.total), style="bold")
+    falls = report.waterfall
     return Group(
-        table, *(Text(note) for note in notes(report)), *hit_section(report.hits), *prefix_section(report.prefix)
-    )
+        table, *(Text(note) for note in notes(report)),
+        *(waterfall_section(falls) if falls is not None and falls.compared else ()),
+        *hit_section(report.hits), *prefix_section(report.prefix),
+    )  # fmt: skip
 
 
 def notes(report: Report) -> list[str]:
@@ -55,9 +61,20 @@ def notes(report: Report) -> list[str]:
         said.append(f"{total.unpriced} attempts have no known price and are missing from the cost")
     if total.estimated:
         said.append(f"{total.estimated} attempts are estimates: the provider did not say what it used")
+    if report.rolled_up is not None:
+        said.append(_days(report.rolled_up))
     if report.unread:
         said.append(f"not counted yet, read when the ledger is next written: {', '.join(map(str, report.unread))}")
     return said
+
+
+def _days(days: RolledUp) -> str:
+    if not days.counted:
+        return f"days before {days.until:%Y-%m-%d} are only sums, which know no such tag: they are left out"
+    return (
+        f"days before {days.until:%Y-%m-%d} are only sums: a line counts those of their calls that began in it, and "
+        "what is said of caches begins then"
+    )
 
 
 def as_csv(report: Report) -> str:
@@ -80,8 +97,10 @@ def as_json(report: Report) -> str:
             "lines": lines,
             "total": _fields(report.total),
             "saved_against": report.baseline,
+            "waterfall": None if report.waterfall is None else as_fields(report.waterfall),
             "answer_cache": hit_fields(report.hits),
             "prompt_cache": prefix_fields(report.prefix),
+            "rolled_up_until": None if report.rolled_up is None else report.rolled_up.until.isoformat(),
             "unread_files": [str(path) for path in report.unread],
         },
         indent=2,

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from urllib.parse import parse_qsl, urlsplit
 
 from tuppence.testing.anthropic_messages import Messages
+from tuppence.testing.batches import Asked, is_batch_path, shown
 from tuppence.testing.exchange import Exchange, Wire, refuse
 from tuppence.testing.generation import Rejected, generate
 from tuppence.testing.line import ClientLeft, Line
@@ -66,15 +69,23 @@ class Connection(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve({})
 
+    def do_DELETE(self) -> None:
+        self._serve({})
+
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        length = int(self.headers.get("content-length") or 0)
+        if (self.headers.get("content-type") or "").startswith("multipart/"):
+            self._serve({}, self.provider.batches.spool(cast("BinaryIO", self.rfile), length))
+            return
+        body = self.rfile.read(length)
         try:
-            request = json.loads(body)
+            # A cancellation has no body.
+            request = json.loads(body) if body or not is_batch_path(self.path) else {}
         except ValueError:
             request = None
         self._serve(request if isinstance(request, dict) else None)
 
-    def _serve(self, request: dict[str, Any] | None) -> None:
+    def _serve(self, request: dict[str, Any] | None, upload: Path | None = None) -> None:
         path = self.path.split("?")[0].rstrip("/")
         anthropic = path.startswith("/v1/messages") or "anthropic-version" in self.headers
         wire = _WIRES.get(path, _ANTHROPIC if anthropic else _OPENAI)
@@ -86,7 +97,10 @@ class Connection(BaseHTTPRequestHandler):
             request_id=f"req_{number:06d}",
         )
         try:
-            fault = self._answer(line, number, served, wire, path, request)
+            if request is not None and is_batch_path(path):
+                fault = self._keep(line, served, path, request, upload)
+            else:
+                fault = self._answer(line, number, served, wire, path, request)
         except Rejected as rejected:
             fault = rejected.fault
         if fault is not None:
@@ -99,7 +113,7 @@ class Connection(BaseHTTPRequestHandler):
             id=f"{wire.prefix if wire else 'req_'}{number:06d}",
             model=str(request.get("model", "")),
             api=wire.api if wire else _LOOK_UPS.get(path, path),
-            request=request,
+            request=shown(request),
             headers={name.lower(): value for name, value in self.headers.items()},
             streamed=bool(request.get("stream")),
         )
@@ -134,6 +148,27 @@ class Connection(BaseHTTPRequestHandler):
             exchange.stream()
         else:
             exchange.answer()
+        return None
+
+    def _keep(
+        self, line: Line, served: Served, path: str, request: dict[str, Any], upload: Path | None
+    ) -> Fault | None:
+        """Answer a request for a file, a batch or a fine-tuning job."""
+        self._authorise()
+        query = dict(parse_qsl(urlsplit(self.path).query))
+        kind = self.headers.get("content-type") or ""
+        asked = Asked(self.command, path, query, request, upload, kind, self.provider.anthropic_url)
+        try:
+            body = self.provider.batches.answer(asked)
+        except _MALFORMED as error:
+            raise Rejected(f"Malformed request: {type(error).__name__}: {error}") from error
+        if body is None:
+            raise Rejected(f"Unknown request URL: {self.command} {path}.", status=404, code="unknown_url")
+        self.provider.log.end(served, status=200, usage=None, completed=True)
+        if isinstance(body, Path):
+            line.send_file(body)
+        else:
+            line.send(200, body)
         return None
 
     def _authorise(self) -> None:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from tuppence.errors import TuppenceError
+from tuppence.testing.batches import Batches
 from tuppence.testing.brain import echo
 from tuppence.testing.connection import Connection
 from tuppence.testing.generation import Inbound
@@ -36,8 +37,9 @@ class ProviderServer:
     """Serve scripted models over HTTP on a free local port, in threads of this process.
 
     Serves `POST /v1/chat/completions`, `/v1/responses`, `/v1/embeddings`, `/v1/messages`,
-    `/v1/messages/count_tokens` and `GET /v1/models`. A model that has no script answers by the rules of the
-    echo brain. With `api_key` set, any other key is refused with 401.
+    `/v1/messages/count_tokens`, `GET /v1/models`, and both providers' files, batches and fine-tuning jobs. A
+    model that has no script answers by the rules of the echo brain. With `api_key` set, any other key is
+    refused with 401.
 
     Use it as a context manager, or `start()` and `stop()` it. Leaving raises what a script's callable has
     raised.
@@ -51,6 +53,7 @@ class ProviderServer:
         self._scripts: dict[str, Script] = {}
         self._errors: list[Exception] = []
         self._open: dict[socket.socket, threading.Thread] = {}
+        self._batches: Batches | None = None
         self._lock = threading.Lock()
         handler = type("ProviderConnection", (Connection,), {"provider": self})
         self._http = _HTTPServer((host, port), handler)
@@ -76,6 +79,14 @@ class ProviderServer:
     def served(self) -> list[Served]:
         """Everything asked so far, in the order it came; a copy of the list."""
         return self.log.all()
+
+    @property
+    def batches(self) -> Batches:
+        """Files, batches and fine-tuning jobs; made when first asked for, as they need a folder on disk."""
+        with self._lock:
+            if self._batches is None:
+                self._batches = Batches(self)
+            return self._batches
 
     def model(self, name: str, *, replies: Replies) -> None:
         """Script the model of this name, from its next request on.
@@ -118,6 +129,8 @@ class ProviderServer:
                 continue
         for thread in still_open.values():
             thread.join(_JOIN_S)
+        if self._batches is not None:
+            self._batches.close()
 
     def __enter__(self) -> ProviderServer:
         return self.start()

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tuppence.cache.forks import make_fork_safe
 from tuppence.cache.stored import Stored, most_hit_of
 from tuppence.cache.stores.eviction import Bounds, GreedyDual
+from tuppence.forks import make_fork_safe
 
 
 class _Kept(NamedTuple):

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, TypeAlias
 
-from tuppence.cache.forks import make_fork_safe
 from tuppence.errors import CacheError, ConfigError
+from tuppence.forks import make_fork_safe
 
 CONNECT_S = 0.5
 ANSWER_S = 0.5

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from tuppence.cache.forks import make_fork_safe
 from tuppence.cache.stores.entry_index import EntryIndex
 from tuppence.cache.stores.eviction import MAX_BYTES, MAX_ENTRIES, Bounds, GreedyDual, size_of
 from tuppence.effects import Entry, Neighbour
 from tuppence.embed import Vector
+from tuppence.forks import make_fork_safe
 
 
 class MemorySimilarStore:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tuppence.cache.forks import make_fork_safe
 from tuppence.cache.stores.eviction import MAX_BYTES, MAX_ENTRIES, Bounds, size_of
 from tuppence.cache.stores.replica import Replica
 from tuppence.cache.stores.similar_rows import SCHEMA, SimilarRows, invalidate, listed, pack
@@ -23,6 +22,7 @@ from tuppence.cache.stores.sqlite_file import SharedConnection, create
 from tuppence.cache.stores.write_behind import Change, WriteBehind
 from tuppence.effects import Entry, Neighbour
 from tuppence.embed import Vector
+from tuppence.forks import make_fork_safe
 
 
 class SqliteSimilarStore:

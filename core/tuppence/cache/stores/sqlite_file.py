@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from tuppence.cache.forks import make_fork_safe
 from tuppence.errors import CacheError
+from tuppence.forks import make_fork_safe
 
 T = TypeVar("T")
 

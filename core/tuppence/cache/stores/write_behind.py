@@ -13,8 +13,8 @@ from collections.abc import Callable
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from tuppence.cache.forks import make_fork_safe
 from tuppence.cache.leases import Named
+from tuppence.forks import make_fork_safe
 
 T = TypeVar("T")
 

@@ -88,6 +88,8 @@ def _climb(certificate: Certificate, policy: Policy) -> list[str]:
         found.append(f"the policy's route ({route}) is not what was certified ({certified or 'no route'})")
     if policy.max_usd_per_call is not None:
         found.append(f"max_usd_per_call ({policy.max_usd_per_call}) may end a climb before the strongest tier is asked")
+    if policy.budgets is not None:
+        found.append("a budget may end a climb before the strongest tier is asked")
     return found
 
 

@@ -16,8 +16,8 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from tuppence.cache.forks import make_fork_safe
 from tuppence.evidence.experiments.file import ExperimentError, create, save
+from tuppence.forks import make_fork_safe
 from tuppence.routes.experiment import Observation
 from tuppence.spend.ledger.rows import INT64_MAX, clean
 

@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 # The ledger that judgements are written to must be closed after them: what is registered later runs earlier.
 import tuppence.spend.ledger.writer  # noqa: F401
-from tuppence.cache.forks import make_fork_safe
+from tuppence.forks import make_fork_safe
 
 log = logging.getLogger("tuppence.judging")
 

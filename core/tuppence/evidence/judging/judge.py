@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tuppence.assembly import LedgerOption, open_ledger
-from tuppence.attempts import Attempt, Decision, Result
-from tuppence.cache.forks import make_fork_safe
+from tuppence.attempts import JUDGED, Attempt, Decision, Result
 from tuppence.context import spend
 from tuppence.effects import Record, Route
 from tuppence.errors import ConfigError
@@ -28,10 +27,8 @@ from tuppence.evidence.judging.questions import answer_text, digest
 from tuppence.evidence.judging.ratings import Grade, Rated, Rating
 from tuppence.evidence.judging.reading import Unreadable
 from tuppence.evidence.judging.sqlite import SqliteJudgements
+from tuppence.forks import make_fork_safe
 from tuppence.request import Reply, Request
-
-JUDGED = "judged"
-"""Mode, in the ledger, of what judging cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +182,7 @@ class Judge:
         if self._ledger is None or not attempts:
             return
         was = judged.decision
-        decision = Decision(JUDGED, policy_version=was.policy_version, baseline=was.baseline)
+        decision = Decision(JUDGED, policy_version=was.policy_version, baseline=was.baseline, again=True)
         booked = [
             replace(
                 attempt, cause="judge", baseline_pico=None, would_pico=None,

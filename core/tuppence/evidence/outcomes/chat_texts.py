@@ -42,7 +42,8 @@ def answer_in(kept: Any) -> str:
         return ""
     for key in ("generations", "choices", "messages", "message", "kwargs", "data"):
         if kept.get(key) and not isinstance(kept.get("text"), str):
-            return answer_in(kept[key][0] if key in ("generations", "choices") else kept[key])
+            several = key in ("generations", "choices") and isinstance(kept[key], list)
+            return answer_in(kept[key][0] if several else kept[key])
     return _first(kept, _ANSWER_KEYS, answer_in)
 
 

@@ -145,22 +145,23 @@ def replayable(policy: Policy) -> Policy:
     """Return the policy with recorded costs for prices and nothing shared with the one that runs.
 
     Health, recognised retries and the state of routes are its own. The cache is off and prompts are not planned, for
-    neither is in the recording, and nothing is recorded again. Prompts are not shaped: the recorded answers are to the
-    prompts that were sent. The mode, guards, check and limits are the policy's.
+    neither is in the recording; nothing is recorded again, nor charged to budgets. Prompts are not shaped: the recorded
+    answers are to the prompts that were sent. The mode, guards, check and limits are the policy's.
     """
     tiers, judges = (tuple(map(_recorded, asked)) for asked in (policy.tiers, policy.judges))
     return policy.override(
         tiers=tiers, judges=judges, route=None if policy.route is None else apart(policy.route),
-        guards=tuple(map(apart, policy.guards)), shape=(), cache=None, prefix=None, record=None, recent=_NoRetries(),
+        guards=tuple(map(apart, policy.guards)), shape=(), cache=None, prefix=None, record=None, budgets=None,
+        recent=_NoRetries(),
     )  # fmt: skip
 
 
 def _recorded(tier: Tier) -> Tier:
     if tier.answer is not None:
-        return replace(tier, health=Health())
+        return replace(tier, health=Health(), admission=None)
     if isinstance(tier.rate, RecordedRate):
         raise ConfigError(f"tier {tier.name!r} has a recorded price already: replay the policy as it was before that")
-    return replace(tier, rate=RecordedRate(tier, tier.rate), health=Health())
+    return replace(tier, rate=RecordedRate(tier, tier.rate), health=Health(), admission=None)
 
 
 class _NoRetries(RecentCalls):

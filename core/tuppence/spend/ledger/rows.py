@@ -1,15 +1,14 @@
 """What a settled call looks like on disk: one row an attempt, numbers and labels only.
 
 Prompt and answer text must never reach a row. Rows are made in the writer's thread; making one trusts the
-types of `Attempt`, and only a row that the database refuses pays for being repaired, so that no value can
-lose an attempt.
+types of `Attempt`, and only a row that the database refuses pays for being repaired (`repairs`), so that no value
+can lose an attempt.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -23,76 +22,19 @@ log = logging.getLogger("tuppence.ledger")
 
 Row = tuple[Any, ...]
 
-SCHEMA = 1
-"""`PRAGMA user_version` of the tables below."""
+SCHEMA = 3
+"""Version of the tables in `tables.py`."""
 
-# ANY holds money: an INTEGER of pico-USD where it fits int64, its decimal digits as TEXT where it does not
-# (one attempt above 9.2 million USD), NULL where the price is unknown; a float, which sums would round, is refused.
-ATTEMPT_COLUMNS: Mapping[str, str] = {
-    "call_id": "TEXT NOT NULL",
-    "n": "INTEGER NOT NULL",
-    "started_us": "INTEGER NOT NULL",
-    "latency_ms": "REAL",
-    "tier": "TEXT NOT NULL",
-    "model": "TEXT NOT NULL",
-    "cause": "TEXT NOT NULL",
-    "outcome": "TEXT NOT NULL",
-    "status": "TEXT NOT NULL",
-    "pico_usd": "ANY CHECK (typeof(pico_usd) <> 'real')",
-    "price_version": "TEXT",
-    "input": "INTEGER NOT NULL",
-    "cache_read": "INTEGER NOT NULL",
-    "cache_write_5m": "INTEGER NOT NULL",
-    "cache_write_1h": "INTEGER NOT NULL",
-    "audio_input": "INTEGER NOT NULL",
-    "audio_cache_read": "INTEGER NOT NULL",
-    "media_input": "INTEGER NOT NULL",
-    "output": "INTEGER NOT NULL",
-    "audio_output": "INTEGER NOT NULL",
-    "media_output": "INTEGER NOT NULL",
-    "reasoning": "INTEGER NOT NULL",
-    "processing": "TEXT",
-    "score": "REAL",
-    "error": "TEXT",
-    "baseline_pico": "ANY CHECK (typeof(baseline_pico) <> 'real')",
-    "would_pico": "ANY CHECK (typeof(would_pico) <> 'real')",
-    "mode": "TEXT",
-    "user": "TEXT",
-    "endpoint": "TEXT",
-    "task": "TEXT",
-    "tenant": "TEXT",
-    "session": "TEXT",
-    "workflow": "TEXT",
-    "tags": "TEXT",
-    "policy_version": "TEXT",
-    "baseline": "TEXT",
-    "extra": "TEXT",
-}
-FEEDBACK_COLUMNS: Mapping[str, str] = {
-    "call_id": "TEXT NOT NULL",
-    "at_us": "INTEGER NOT NULL",
-    "score": "REAL NOT NULL",
-}
-TABLES: Mapping[str, Mapping[str, str]] = {"attempts": ATTEMPT_COLUMNS, "feedback": FEEDBACK_COLUMNS}
-
-# An attempt is known by its call, when it started, its place in the result and how long it took: the same
-# result written or imported twice is stored once, while a framework's retry under the same call id is a row
-# of its own.
-UNIQUE: Mapping[str, tuple[str, ...]] = {
-    "attempts": ("call_id", "started_us", "n", "latency_ms"),
-    "feedback": ("call_id", "at_us", "score"),
-}
-
+TABLES = ("attempts", "feedback")
 TAG_COLUMNS = ("user", "endpoint", "task", "tenant", "session", "workflow")
 _TAG_COLUMNS = frozenset(TAG_COLUMNS)
 _ENDED = frozenset({"stop", "tool_calls", None})
 """How nearly all answers end: only another end is written down."""
 
+_NO_LEVERS = (None, None, None, None)
+
 ERROR_CHARS = 200
 INT64_MAX = 2**63 - 1
-# Counts are added up within a row in SQL, where int64 turns into floating point unnoticed; nobody sends 9e15
-# tokens.
-COUNT_MAX = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +75,13 @@ class Batch:
 
 
 def attempt_rows(result: Result) -> list[Row]:
-    """Make the rows of one settled call, in the order of `ATTEMPT_COLUMNS`."""
+    """Make the rows of one settled call, in the order of `tables.columns`."""
     call_id = result.call_id
     tags = result.tags
     mode = result.decision.mode
     policy = result.decision.policy_version
     baseline = result.decision.baseline
+    again = 1 if result.decision.again else 0
     get = tags.get
     named = (get("user"), get("endpoint"), get("task"), get("tenant"), get("session"), get("workflow"))
     rest = None if _TAG_COLUMNS.issuperset(tags) else _other_tags(tags)
@@ -150,18 +93,20 @@ def attempt_rows(result: Result) -> list[Row]:
         started = a.started_at if -1e12 < a.started_at < 1e12 else 0.0
         media_in = media_out = 0
         extra = None
+        levers = a.levers
+        spared = _NO_LEVERS if levers is None else (levers.prune, levers.output, levers.batch, levers.self_host)
         broken_off = a.finish not in _ENDED
         if u.calls or u.media or u.geo or u.gpu_ms or a.prefix is not None or of_call or broken_off:
             media_in, media_out, extra = _rare(a, of_call)
             of_call = {}
         rows.append(
             (
-                call_id, n, int(started * 1e6), a.latency_ms,
+                call_id, n, again, int(started * 1e6), a.latency_ms,
                 a.tier, a.model, a.cause, a.outcome, a.status, a.pico_usd, a.price_version,
                 u.input, u.cache_read, u.cache_write_5m, u.cache_write_1h, u.audio_input, u.audio_cache_read,
                 media_in, u.output, u.audio_output, media_out, u.reasoning, u.processing,
                 a.score, a.error and a.error[:ERROR_CHARS], a.baseline_pico, a.would_pico,
-                mode, *named, rest, policy, baseline, extra,
+                *spared, mode, *named, rest, policy, baseline, extra,
             )
         )  # fmt: skip
     return rows
@@ -199,45 +144,6 @@ def _rare(attempt: Attempt, of_call: Mapping[str, Any]) -> tuple[int, int, str]:
 def clean(text: str) -> str:
     """Spell lone surrogates, which UTF-8 cannot hold, as backslash escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def repaired(table: str, row: Row) -> Row:
-    """Return `row` so that the table takes it: text spelt in UTF-8, numbers that do not fit kept as text in
-    `extra`.
-    """
-    columns = TABLES[table]
-    values: dict[str, Any] = {}
-    misfits: dict[str, str] = {}
-    for (name, kind), value in zip(columns.items(), row, strict=True):
-        fitted = _fitted(kind, value)
-        if fitted is None and value is not None and kind != "TEXT":
-            misfits[name] = clean(repr(value))
-        if fitted is None and kind.endswith("NOT NULL"):
-            fitted = "" if kind.startswith("TEXT") else 0
-        values[name] = fitted
-    if misfits and "extra" in columns:
-        known = json.loads(values["extra"]) if values["extra"] else {}
-        values["extra"] = _json({**known, "misfits": misfits})
-    return tuple(values.values())
-
-
-def _fitted(kind: str, value: Any) -> Any:
-    """Return `value` as a column of this kind can hold it, None where it cannot."""
-    if value is None:
-        return None
-    if kind.startswith("TEXT"):
-        return clean(str(value))
-    try:
-        if kind.startswith("REAL"):
-            return float(value) if math.isfinite(value) else None
-        if kind.startswith("ANY"):
-            # Digits come back from a spill file; a float would be taken for exact by every sum.
-            number = int(value) if isinstance(value, str) else round(value)
-            return number if abs(number) <= INT64_MAX else str(number)
-        number = int(value)
-        return number if abs(number) <= COUNT_MAX else None
-    except (TypeError, ValueError, OverflowError):
-        return None
 
 
 def _json(value: Any) -> str:

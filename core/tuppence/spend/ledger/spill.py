@@ -11,10 +11,11 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from tuppence.errors import LedgerError
-from tuppence.spend.ledger.rows import TABLES, Batch, repaired
+from tuppence.spend.ledger.rows import Batch, Row
 
 
 def _places(ledger: Path) -> Iterator[tuple[Path, str]]:
@@ -27,12 +28,10 @@ def _places(ledger: Path) -> Iterator[tuple[Path, str]]:
 
 def spill(ledger: Path, batch: Batch) -> Path:
     """Write the rows next to the ledger, or else into the temporary folder; return the file."""
-    lines = [
-        json.dumps({"table": table, "row": dict(zip(TABLES[table], repaired(table, row), strict=True))}) + "\n"
-        for table, rows in batch.rows.items()
-        for row in rows
-    ]
+    lines = [_line(table, row) for table, rows in batch.rows.items() for row in rows]
     failures = []
+    with suppress(OSError):
+        ledger.parent.mkdir(parents=True, exist_ok=True)
     for folder, prefix in _places(ledger):
         path = folder / f"{prefix}{os.getpid()}-{os.urandom(6).hex()}.jsonl"
         try:
@@ -45,6 +44,14 @@ def spill(ledger: Path, batch: Batch) -> Path:
         f"{len(lines)} rows of the ledger {ledger} could not even be put into a file ({'; '.join(failures)}) and "
         "end with this process: free disk space before the next run"
     )
+
+
+def _line(table: str, row: Row) -> str:
+    from tuppence.spend.ledger.repairs import repaired
+    from tuppence.spend.ledger.tables import columns
+
+    named = zip((column.name for column in columns(table)), repaired(table, row), strict=True)
+    return json.dumps({"table": table, "row": dict(named)}) + "\n"
 
 
 def _write_whole(path: Path, lines: list[str]) -> None:
@@ -83,6 +90,9 @@ def found(ledger: Path) -> list[Path]:
 
 def read(path: Path) -> Batch:
     """Read the rows of a spill file; raise `LedgerError` naming the line that is not one."""
+    from tuppence.spend.ledger.repairs import repaired
+    from tuppence.spend.ledger.tables import columns
+
     batch = Batch()
     try:
         with path.open(encoding="utf-8") as file:
@@ -90,7 +100,7 @@ def read(path: Path) -> Batch:
                 try:
                     record = json.loads(line)
                     table = record["table"]
-                    row = tuple(record["row"].get(name) for name in TABLES[table])
+                    row = tuple(record["row"].get(column.name) for column in columns(table))
                     batch.rows[table].append(repaired(table, row))
                 except (ValueError, KeyError, TypeError, AttributeError) as error:
                     raise LedgerError(

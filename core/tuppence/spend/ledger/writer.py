@@ -24,6 +24,8 @@ from tuppence.spend.ledger.rows import Batch, Feedback, log
 # How long the thread waits for another process's transaction before it lets go of the ledger and backs off.
 BUSY_WAIT_S = 1.0
 BACKOFF_MAX_S = 10.0
+# Rows that wait in memory, at about 0.6 KB each, before they go to a file.
+KEPT_ROWS = 50_000
 # At the end of a program: long enough for a neighbour's transaction, short enough not to look hung.
 CLOSE_WAIT_S = 5.0
 
@@ -62,6 +64,14 @@ class Store(Protocol):
         """Put rows into a file instead; raise `LedgerError` where no file can be written either."""
         ...
 
+    def take_in(self) -> bool:
+        """Store the rows of one spill file; say whether there was one, and raise `LedgerError` where it stays."""
+        ...
+
+    def add_up(self, wait_s: float) -> bool:
+        """Do a little of what reports would have to do otherwise, without ever raising; say whether there is more."""
+        ...
+
     def release(self) -> None:
         """Let go of connections; the next `save` opens them again."""
         ...
@@ -83,12 +93,18 @@ class Writer:
         self._queue: deque[Result | Feedback] = deque()
         self._batch = Batch()
         self._storing = threading.Lock()
-        self._starting = threading.Lock()
+        # The garbage collector may come in between, with a stream that it ends and that has a row to write.
+        self._starting = threading.RLock()
         self._awake = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._resting = True
         self._failing = False
+        self._behind = False
+
+    def catch_up(self) -> None:
+        """Have spilled rows taken in once rows can be stored."""
+        self._behind = True
 
     def put(self, item: Result | Feedback) -> None:
         self._queue.append(item)
@@ -120,6 +136,7 @@ class Writer:
         with self._storing:
             try:
                 self._drain(CLOSE_WAIT_S)
+                self._store.add_up(BUSY_WAIT_S)
             except LedgerError as error:
                 self._spill(error)
             self._store.release()
@@ -132,16 +149,7 @@ class Writer:
     def _wake(self) -> None:
         with self._starting:
             if self._thread is None:
-                self._stop = threading.Event()
-                self._thread = threading.Thread(
-                    target=self._run, args=(self._stop,), name="tuppence-ledger", daemon=True
-                )
-                try:
-                    self._thread.start()
-                except RuntimeError:
-                    # No threads any more (the interpreter ends) or not now (their limit is reached).
-                    self._thread = None
-                _close_with_worker_processes()
+                self._start()
             self._awake.set()
             if self._thread is not None:
                 return
@@ -150,6 +158,19 @@ class Writer:
                 self._try_to_drain()
             finally:
                 self._storing.release()
+
+    def _start(self) -> None:
+        stop = threading.Event()
+        thread = threading.Thread(target=self._run, args=(stop,), name="tuppence-ledger", daemon=True)
+        if self._thread is not None:
+            return
+        self._stop, self._thread = stop, thread
+        try:
+            thread.start()
+        except RuntimeError:
+            # No threads any more (the interpreter ends) or not now (their limit is reached).
+            self._thread = None
+        _close_with_worker_processes()
 
     def _run(self, stop: threading.Event) -> None:
         try:
@@ -169,10 +190,15 @@ class Writer:
             stop.wait(pause_s)
             with self._storing:
                 stored = self._try_to_drain()
+            more = stored
+            while more and not self._queue and not stop.is_set():
+                # Step by step: a flush or a fork may wait for its turn.
+                with self._storing:
+                    more = self._store.add_up(BUSY_WAIT_S)
             pause_s = self._window_s if stored else min(2 * pause_s, BACKOFF_MAX_S)
             # In this order: who appends after the look at the queue finds `_resting` true and wakes us.
             self._resting = stored
-            if not stored or self._queue:
+            if not stored or self._queue or self._behind:
                 self._awake.set()
 
     def _drain(self, wait_s: float) -> None:
@@ -185,21 +211,33 @@ class Writer:
         """Store what is there; on failure say so once, and say when it is over."""
         try:
             self._drain(BUSY_WAIT_S)
+            if self._behind:
+                # A file at a time: a flush or a fork may wait for its turn.
+                self._behind = self._store.take_in()
         except LedgerError as error:
             if not self._failing:
                 log.warning("%s; rows are kept in memory and tried again", error)
             self._failing = True
+            self._bound_memory(error)
             return False
         if self._failing:
             log.warning("%s can be written again; nothing was lost", self._store.name)
         self._failing = False
         return True
 
+    def _bound_memory(self, error: LedgerError) -> None:
+        if len(self._batch) > KEPT_ROWS:
+            try:
+                self._spill(error)
+            except LedgerError as full:
+                log.error("%s", full)
+
     def _spill(self, error: LedgerError) -> None:
         count = len(self._batch)
         path = self._store.spill(self._batch)
         self._batch = Batch()
-        log.warning("%s; %d rows were put into %s, which is read when the ledger is next opened", error, count, path)
+        self._behind = True
+        log.warning("%s; %d rows were put into %s, which is read once the ledger can be written", error, count, path)
 
     def before_fork(self) -> None:
         # A connection must not cross a fork: closing it in the child would take the parent's log away.

@@ -1,0 +1,1 @@
+"""What benchmarks/budget.py is made of."""

@@ -1,0 +1,1 @@
+"""The truth that the digest is held against."""

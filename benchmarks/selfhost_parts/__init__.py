@@ -1,0 +1,1 @@
+"""What benchmarks/selfhost.py is made of."""
