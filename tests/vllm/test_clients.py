@@ -97,7 +97,9 @@ def test_the_confidence_of_its_tokens_decides_who_answers(
 def test_a_json_schema_is_kept_to(wrapped: Any) -> None:
     """In the words that OpenAI's own API has for it."""
     form = {"type": "json_schema", "json_schema": {"name": "grain", "schema": GRAINS}}
-    said = wrapped().chat.completions.create(model="auto", messages=ASKED, max_tokens=60, response_format=form)
+    said = wrapped().chat.completions.create(
+        model="auto", messages=ASKED, max_tokens=60, temperature=0, response_format=form
+    )
     assert result_of(said).tier == "small"
     assert json.loads(said.choices[0].message.content)["grain"].startswith("qx-")
 
@@ -128,7 +130,7 @@ def test_a_forced_tool_keeps_to_its_schema(wrapped: Any, choice: Any) -> None:
     ids=["choice", "regex", "json", "grammar"],
 )
 def test_what_older_servers_were_told_is_still_obeyed(wrapped: Any, old: Any, kept: Any) -> None:
-    said = wrapped().chat.completions.create(model="auto", messages=ASKED, max_tokens=60, extra_body=old)
+    said = wrapped().chat.completions.create(model="auto", messages=ASKED, max_tokens=60, temperature=0, extra_body=old)
     assert result_of(said).tier == "small"
     assert kept(said.choices[0].message.content)
 

@@ -21,6 +21,9 @@ from tuppence.testing import ProviderServer
 
 from .conftest import ANSWER, LARGE, SMALL, Rows
 
+TO_THE_END: dict[str, Any] = {"extra_body": {"ignore_eos": True}}
+"""An answer is as long as it may be, whatever the model likes to say."""
+
 
 class Grain(StrEnum):
     """Names that no model comes up with by itself."""
@@ -63,7 +66,7 @@ def facts(message: BaseMessage) -> dict[str, Any]:
 
 def test_an_answer_and_a_stream_are_accounted_as_the_server_counts_them(ladder: Any, rows: Rows) -> None:
     """LangChain's own handler, the message and the ledger agree; the stream's usage is there though nobody asked."""
-    llm, usage = ladder(), UsageMetadataCallbackHandler()
+    llm, usage = ladder(TO_THE_END), UsageMetadataCallbackHandler()
     said = llm.invoke("Which grain is it?", config={"callbacks": [usage]})
     streamed: AIMessageChunk | None = None
     for chunk in llm.stream("Which grain is it?", config={"callbacks": [usage]}):
@@ -78,7 +81,7 @@ def test_an_answer_and_a_stream_are_accounted_as_the_server_counts_them(ladder: 
 
 
 async def test_async_calls_and_streams_reach_it_too(ladder: Any, rows: Rows) -> None:
-    llm = ladder()
+    llm = ladder(TO_THE_END)
     await llm.ainvoke("Which grain is it?")
     assert [chunk async for chunk in llm.astream("Which grain is it?")]
     assert [(row["tier"], row["status"], row["output"]) for row in rows()] == [("small", "exact", 12)] * 2

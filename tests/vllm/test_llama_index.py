@@ -59,7 +59,7 @@ def ladder(like: Any, server: VllmServer, provider: ProviderServer, ledger: Sqli
 
 def test_an_answer_and_a_stream_are_accounted_as_the_server_counts_them(ladder: Any, rows: Rows) -> None:
     """The stream's usage is there though nobody asked for it."""
-    llm = ladder()
+    llm = ladder({"additional_kwargs": {"extra_body": {"ignore_eos": True}}})
     said = llm.chat(ASKED)
     streamed = list(llm.stream_chat(ASKED))[-1]
     assert streamed.message.content

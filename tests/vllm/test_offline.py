@@ -25,7 +25,7 @@ def test_every_line_is_answered_once_and_as_it_asked(
     requests.write_text("\n".join([
         line("earlier"),
         line("plain", temperature=0, logprobs=True),
-        line("schema", response_format=form, max_tokens=60),
+        line("schema", response_format=form, max_tokens=60, temperature=0),
         line("choice", structured_outputs={"choice": CHOICE}),
         line("long", messages=[{"role": "user", "content": "grain " * 4000}]),
         line("unknown", n=3),
