@@ -1,4 +1,4 @@
-"""One real vLLM server for all tests in this folder: SmolLM2 with 135 million parameters, on a CPU, with adapters.
+"""A real vLLM server for the tests of each process: SmolLM2 with 135 million parameters, on a CPU, with adapters.
 
 It is started once, for that takes half a minute; who wants to kill one starts it by `start_server`. Its answers are
 poor. What is tested is what is asked, what comes back and what is accounted, never whether an answer is good.
