@@ -39,6 +39,24 @@ from tuppence.request import Reply
 
 _OPTIONAL = (Lookup, Peek, Embed, Nearest, Open, Call, Reshape, Remember, Keep, Audit, Settle, Release)
 _CLOSING = (Remember, Keep, Audit, Settle, Release)
+# The collector finalises what is left in a reference cycle, and all that hangs on it, in an order of its own: a plan
+# might be ended before its driver could tell it that the caller has gone. What is held here is not garbage.
+_UNDER_WAY: set[Plan[Result]] = set()
+
+
+class _UnderWay:
+    """Keeps the collector from a plan while a driver that may be left runs it."""
+
+    __slots__ = ("_plan",)
+
+    def __init__(self, plan: Plan[Result]) -> None:
+        self._plan = plan
+
+    def __enter__(self) -> None:
+        _UNDER_WAY.add(self._plan)
+
+    def __exit__(self, *_error: object) -> None:
+        _UNDER_WAY.discard(self._plan)
 
 
 def run(plan: Plan[Result], port: Port) -> Result:
@@ -59,75 +77,78 @@ def run(plan: Plan[Result], port: Port) -> Result:
 async def arun(plan: Plan[Result], port: Port) -> Result:
     """Run a plan to its result on an event loop."""
     outcome: Any = None
-    while True:
-        try:
-            effect = plan.send(outcome)
-        except StopIteration as done:
-            result: Result = done.value
-            return result
-        try:
-            outcome = await port.aperform(effect)
-        except BaseException as error:
-            outcome = _broken_or_unwound(plan, port, effect, error)
+    with _UnderWay(plan):
+        while True:
+            try:
+                effect = plan.send(outcome)
+            except StopIteration as done:
+                result: Result = done.value
+                return result
+            try:
+                outcome = await port.aperform(effect)
+            except BaseException as error:
+                outcome = _broken_or_unwound(plan, port, effect, error)
 
 
 def stream(plan: Plan[Result], port: Port) -> Iterator[Any]:
     """Run a plan, yielding the native chunks of the accepted reply as they come."""
     held = _Held()
     outcome: Any = None
-    while True:
-        try:
-            effect = plan.send(outcome)
-        except StopIteration:
-            return
-        try:
-            if type(effect) is Ask:
-                held.start(effect)
-                with closing(port.stream(effect)) as items:
-                    for item in items:
-                        if type(item) is Chunk:
-                            for chunk in held.through(item):
-                                held.delivered += 1
-                                yield chunk.native
-                        else:
-                            outcome = held.finish(item)
-            elif type(effect) is Deliver:
-                yield from held.release(effect.reply) or port.replay(effect.reply)
-                outcome = None
-            else:
-                outcome = port.perform(effect)
-        except BaseException as error:
-            outcome = _broken_or_unwound(plan, port, effect, error, held)
+    with _UnderWay(plan):
+        while True:
+            try:
+                effect = plan.send(outcome)
+            except StopIteration:
+                return
+            try:
+                if type(effect) is Ask:
+                    held.start(effect)
+                    with closing(port.stream(effect)) as items:
+                        for item in items:
+                            if type(item) is Chunk:
+                                for chunk in held.through(item):
+                                    held.delivered += 1
+                                    yield chunk.native
+                            else:
+                                outcome = held.finish(item)
+                elif type(effect) is Deliver:
+                    yield from held.release(effect.reply) or port.replay(effect.reply)
+                    outcome = None
+                else:
+                    outcome = port.perform(effect)
+            except BaseException as error:
+                outcome = _broken_or_unwound(plan, port, effect, error, held)
 
 
 async def astream(plan: Plan[Result], port: Port) -> AsyncIterator[Any]:
     """Run a plan on an event loop, yielding the native chunks of the accepted reply as they come."""
     held = _Held()
     outcome: Any = None
-    while True:
-        try:
-            effect = plan.send(outcome)
-        except StopIteration:
-            return
-        try:
-            if type(effect) is Ask:
-                held.start(effect)
-                async with aclosing(port.astream(effect)) as items:
-                    async for item in items:
-                        if type(item) is Chunk:
-                            for chunk in held.through(item):
-                                held.delivered += 1
-                                yield chunk.native
-                        else:
-                            outcome = held.finish(item)
-            elif type(effect) is Deliver:
-                for native in held.release(effect.reply) or port.replay(effect.reply):
-                    yield native
-                outcome = None
-            else:
-                outcome = await port.aperform(effect)
-        except BaseException as error:
-            outcome = _broken_or_unwound(plan, port, effect, error, held)
+    with _UnderWay(plan):
+        while True:
+            try:
+                effect = plan.send(outcome)
+            except StopIteration:
+                return
+            try:
+                if type(effect) is Ask:
+                    held.start(effect)
+                    async with aclosing(port.astream(effect)) as items:
+                        async for item in items:
+                            if type(item) is Chunk:
+                                for chunk in held.through(item):
+                                    held.delivered += 1
+                                    yield chunk.native
+                            else:
+                                outcome = held.finish(item)
+                elif type(effect) is Deliver:
+                    for native in held.release(effect.reply) or port.replay(effect.reply):
+                        yield native
+                    outcome = None
+                else:
+                    outcome = await port.aperform(effect)
+            except BaseException as error:
+                outcome = _broken_or_unwound(plan, port, effect, error, held)
 
 
 class _Held:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import Iterator
 from decimal import Decimal
 from math import ceil
@@ -12,7 +14,7 @@ import pytest
 from tuppence.attempts import Result, Verdict
 from tuppence.cache import ExactCache, MemoryStore
 from tuppence.checks import agrees_with, judged_by
-from tuppence.drivers import run, stream
+from tuppence.drivers import astream, run, stream
 from tuppence.effects import Ask, Choice, Consult, Plan
 from tuppence.errors import CallFailed, ConfigError, RequestError, ScopeError, SpendLimitReached
 from tuppence.flow import plan
@@ -512,6 +514,35 @@ def test_an_abandoned_stream_is_billed_by_a_flagged_estimate() -> None:
     assert (attempt.outcome, attempt.status) == ("abandoned", "estimated")
     assert attempt.usage.output > 0 and (attempt.pico_usd or 0) > 0
     assert call(models, lazy).reply is not None
+
+
+def test_an_abandoned_stream_is_billed_whichever_of_its_parts_the_collector_ends_first() -> None:
+    """A cycle's members are finalised in the order in which they were made, and a plan is older than its driver."""
+    settled: list[Result] = []
+    flow = plan(ask(streaming=True), policy(check=None))
+    chunks = stream(flow, Port(ScriptedModels(small="one two three four", large="never"), on_settled=settled.append))
+    assert next(chunks) == "one "
+    cycle: list[Any] = [chunks]
+    cycle.append(cycle)
+    del chunks, flow, cycle
+    gc.collect()
+    (attempt,) = settled[0].attempts
+    assert (attempt.outcome, attempt.status) == ("abandoned", "estimated")
+
+
+async def test_an_abandoned_async_stream_is_billed_whichever_of_its_parts_the_collector_ends_first() -> None:
+    """The loop ends an asynchronous stream some time after the collector has been through."""
+    settled: asyncio.Queue[Result] = asyncio.Queue()
+    flow = plan(ask(streaming=True), policy(check=None))
+    models = ScriptedModels(small="one two three four", large="never")
+    chunks = astream(flow, Port(models, on_settled=settled.put_nowait))
+    assert await anext(chunks) == "one "
+    cycle: list[Any] = [chunks]
+    cycle.append(cycle)
+    del chunks, flow, cycle
+    gc.collect()
+    result = await asyncio.wait_for(settled.get(), timeout=30)
+    assert [one.outcome for one in result.attempts] == ["abandoned"]
 
 
 def test_a_stream_that_dies_after_its_first_chunk_is_committed() -> None:

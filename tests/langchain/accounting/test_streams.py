@@ -74,21 +74,10 @@ def places_and(sources: tuple[Source, ...]) -> list[Any]:
     ]
 
 
-# LangChain closes these when they are garbage; on a busy machine something has been seen to hold one on for good.
-LEFT_TO_THE_COLLECTOR = pytest.mark.xfail(strict=False, reason="nobody closes a stream of v3 events")
-
-
 def ways_and(sources: Sequence[Source], ways: Sequence[str]) -> list[Any]:
     """Leave every source in every way, at a place and with an order of providers that differ from the neighbour's."""
     return [
-        pytest.param(
-            source,
-            PLACES[(i + j) % 4],
-            "oa" if (i + j // 2) % 2 else "ao",
-            way,
-            id=f"{source.name}-{way}",
-            marks=LEFT_TO_THE_COLLECTOR if source.name == "events_v3" else (),
-        )
+        pytest.param(source, PLACES[(i + j) % 4], "oa" if (i + j // 2) % 2 else "ao", way, id=f"{source.name}-{way}")
         for i, source in enumerate(sources)
         for j, way in enumerate(ways)
     ]
