@@ -30,6 +30,8 @@ ANSWER_KEYS = ("answer", "output", "result", "output_text", "text")
 """Where chains that return a dict put the words of their answer."""
 _KIND = "$"
 _PIECE = re.compile(r"\S*\s*")
+# What is deeper mostly holds itself; finalisers that the collector calls at the end of Python's stack would fail.
+_DEEPEST = 64
 
 
 class LangChainForm:
@@ -84,24 +86,28 @@ class LangChainForm:
         return thawed(value)
 
 
-def frozen(value: Any) -> Any:
-    """Return `value` as JSON; raises `Unstorable` for what is none of the kinds known here."""
+def frozen(value: Any, room: int = _DEEPEST) -> Any:
+    """Return `value` as JSON; raises `Unstorable` for what is none of the kinds known here, or holds more than `room`
+    others within each other.
+    """
     if value is None or type(value) in (bool, int, float):
         return value
     if isinstance(value, str) and not isinstance(value, Enum):
         return str(value)
+    if not room:
+        raise Unstorable(value)
     if isinstance(value, BaseMessage):
-        return {_KIND: "message", "of": frozen(message_to_dict(_whole(value)))}
+        return {_KIND: "message", "of": frozen(message_to_dict(_whole(value)), room - 1)}
     if isinstance(value, Document):
-        return {_KIND: "document", "of": [value.id, value.page_content, frozen(value.metadata)]}
+        return {_KIND: "document", "of": [value.id, value.page_content, frozen(value.metadata, room - 1)]}
     if isinstance(value, dict):
         if any(not isinstance(key, str) or key == _KIND for key in value):
             raise Unstorable(value)
-        return {key: frozen(one) for key, one in value.items()}
+        return {key: frozen(one, room - 1) for key, one in value.items()}
     if type(value) is tuple:
-        return {_KIND: "tuple", "of": [frozen(one) for one in value]}
+        return {_KIND: "tuple", "of": [frozen(one, room - 1) for one in value]}
     if isinstance(value, list):
-        return [frozen(one) for one in value]
+        return [frozen(one, room - 1) for one in value]
     raise Unstorable(value)
 
 

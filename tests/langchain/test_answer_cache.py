@@ -375,6 +375,23 @@ def test_an_output_that_holds_itself_is_handed_on() -> None:
     assert next(iter(chain.stream("a")))["answer"] == "an answer"
 
 
+@pytest.mark.parametrize(("depth", "made"), [(40, 1), (400, 2)])
+def test_an_output_deeper_than_answers_are_is_handed_on_and_not_kept(depth: int, made: int) -> None:
+    """Long before Python's stack ends: what the collector ends there fails."""
+    calls: list[str] = []
+
+    def make(asked: str) -> dict[str, Any]:
+        calls.append(asked)
+        nested: list[Any] = []
+        for _ in range(depth):
+            nested = [nested]
+        return {"answer": "an answer", "nested": nested}
+
+    chain = plain(RunnableLambda(make))
+    assert chain.invoke("a") == chain.invoke("a")
+    assert len(calls) == made
+
+
 def test_an_answer_that_was_cut_short_inside_is_not_kept(server: ProviderServer) -> None:
     """The chain hands on text only; that its model had more to say is still known."""
     for model in ("small-model", "plain-model"):
