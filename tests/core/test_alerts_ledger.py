@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,14 +9,15 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from tuppence.attempts import Attempt, Decision, Result
+from tuppence.attempts import Result
 from tuppence.cli import alerts as command
 from tuppence.errors import LedgerError
-from tuppence.spend import SqliteLedger
 from tuppence.spend.alerts import AlertRules, check, checked
 from tuppence.spend.alerts.facts import SUMS
 from tuppence.spend.alerts.reading import read_facts
 from tuppence.usage import Usage
+
+from .small_calls import small_call, written
 
 UNTIL = datetime(2026, 3, 30, tzinfo=UTC)
 DAYS = 16
@@ -30,31 +30,13 @@ def results() -> Iterator[Result]:
         at = UNTIL - timedelta(days=DAYS) + timedelta(hours=index // 5, minutes=10 * (index % 5))
         dear = at >= UNTIL - timedelta(hours=DEAR_HOURS)
         usage = Usage(input=900 + 50 * (index * 7 % 11), output=100)
-        cost = (usage.input * 150_000 + usage.output * 600_000) * (2 if dear else 1)
-        attempt = Attempt(
-            "small",
-            "gpt-4o-mini",
-            "draft",
-            "accepted",
-            usage,
-            cost,
-            "exact",
-            "v",
-            at.timestamp(),
-            5.0,
-            baseline_pico=cost,
-        )
         tags = {"user": f"u{index % 3}", "session": f"s{index // 10}", "endpoint": "/chat", "workflow": "chat"}
-        yield Result(f"c{index}", None, [attempt], Decision("optimise", baseline="small"), tags)
+        yield small_call(f"c{index}", at, usage, dearer=2 if dear else 1, **tags)
 
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("ledger") / "ledger.db"
-    with closing(SqliteLedger(path)) as opened:
-        for result in results():
-            opened.write(result)
-    return path
+    return written(tmp_path_factory.mktemp("ledger") / "ledger.db", results())
 
 
 def test_the_facts_are_the_ledgers_sums(ledger: Path) -> None:

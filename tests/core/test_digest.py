@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,15 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from tuppence.attempts import Attempt, Decision, Result
+from tuppence.attempts import Result
 from tuppence.cli import digest as command
 from tuppence.errors import LedgerError
-from tuppence.spend import SqliteLedger
 from tuppence.spend.digest import as_fields, as_sentence, digest
 from tuppence.spend.digest.decomposition import by_driver, decompose, reconciled
 from tuppence.spend.digest.segments import Period, Segment, merged
 from tuppence.spend.digest.weights import token_weights
 from tuppence.usage import Usage
+
+from .small_calls import small_call, written
 
 WEIGHTS = {"m": (2.0, 0.5, 8.0)}
 """Pico-dollars a token, in these tests: read fresh, from the prompt cache, written."""
@@ -179,31 +179,12 @@ def results() -> Iterator[Result]:
     for hour in range(14 * 24):
         at = UNTIL - timedelta(days=14) + timedelta(hours=hour)
         usage = Usage(input=1000 if hour < 7 * 24 else 2000, output=100)
-        cost = usage.input * 150_000 + usage.output * 600_000
-        attempt = Attempt(
-            "small",
-            "gpt-4o-mini",
-            "draft",
-            "accepted",
-            usage,
-            cost,
-            "exact",
-            "v",
-            at.timestamp(),
-            5.0,
-            baseline_pico=cost,
-        )
-        tags = {"user": f"u{hour % 3}", "session": f"s{hour // 4}", "endpoint": "/chat"}
-        yield Result(f"c{hour}", None, [attempt], Decision("optimise", baseline="small"), tags)
+        yield small_call(f"c{hour}", at, usage, user=f"u{hour % 3}", session=f"s{hour // 4}", endpoint="/chat")
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
-    path = tmp_path / "ledger.db"
-    with closing(SqliteLedger(path)) as opened:
-        for result in results():
-            opened.write(result)
-    return path
+    return written(tmp_path / "ledger.db", results())
 
 
 def test_a_ledger_says_why_the_week_cost_more(ledger: Path) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import random
 import re
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuppence.testing.batch_shelf import BatchShelf, HeldBatch
 from tuppence.testing.batches_run import LineRunner, Result
 from tuppence.testing.generation import Rejected
 
@@ -22,12 +21,6 @@ if TYPE_CHECKING:
 _CUSTOM_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _MOST_LINES = 100_000
 _PAGE = 500
-
-
-@dataclass(slots=True)
-class _Batch:
-    told: dict[str, Any]
-    cancelled: threading.Event = field(default_factory=threading.Event)
 
 
 class MessageBatches:
@@ -40,8 +33,7 @@ class MessageBatches:
         self._runner = runner
         self._gate = gate
         self._begin = begin
-        self._batches: dict[str, _Batch] = {}
-        self._lock = threading.Lock()
+        self._shelf = BatchShelf("msgbatch")
 
     def answer(self, asked: Asked) -> Body | None:
         if not asked.path.startswith("/v1/messages/batches"):
@@ -49,7 +41,7 @@ class MessageBatches:
         parts = [part for part in asked.path.removeprefix("/v1/messages/batches").split("/") if part]
         if not parts:
             return self._create(asked) if asked.command == "POST" else self._list(asked)
-        batch = self._batches.get(parts[0])
+        batch = self._shelf.find(parts[0])
         if batch is None:
             raise Rejected(f"message_batch: {parts[0]} was not found", status=404)
         if parts[1:] == ["results"]:
@@ -62,9 +54,8 @@ class MessageBatches:
         lines = asked.request.get("requests")
         _check(lines)
         assert isinstance(lines, list)
-        with self._lock:
-            batch_id = f"msgbatch_{len(self._batches) + 1:06d}"
-            batch = self._batches[batch_id] = _Batch(_told(batch_id, len(lines)))
+        batch = self._shelf.make(lambda batch_id: _told(batch_id, len(lines)))
+        batch_id = batch.told["id"]
         with self._path(batch_id, "input").open("w", encoding="utf-8") as file:
             file.writelines(f"{json.dumps(line)}\n" for line in lines)
         told = dict(batch.told)
@@ -73,22 +64,14 @@ class MessageBatches:
         return told
 
     def _list(self, asked: Asked) -> dict[str, Any]:
-        with self._lock:
-            newest = [dict(one.told) for one in reversed(self._batches.values())]
-        after, limit = asked.query.get("after_id"), int(asked.query.get("limit", "20"))
-        start = next((index + 1 for index, one in enumerate(newest) if one["id"] == after), 0)
-        page = newest[start : start + limit]
-        return {
-            "data": page, "has_more": start + limit < len(newest), "first_id": page[0]["id"] if page else None,
-            "last_id": page[-1]["id"] if page else None,
-        }  # fmt: skip
+        return self._shelf.page(after=asked.query.get("after_id"), limit=int(asked.query.get("limit", "20")))
 
-    def _results(self, batch: _Batch) -> Path:
+    def _results(self, batch: HeldBatch) -> Path:
         if batch.told["processing_status"] != "ended":
             raise Rejected("The batch has not ended: its results are not available yet.")
         return self._path(batch.told["id"], "results")
 
-    def _cancel(self, batch: _Batch) -> None:
+    def _cancel(self, batch: HeldBatch) -> None:
         if batch.told["processing_status"] == "ended":
             raise Rejected("The batch has ended and cannot be canceled.")
         batch.told |= {"processing_status": "canceling", "cancel_initiated_at": _now()}
@@ -96,7 +79,7 @@ class MessageBatches:
 
     # -- running
 
-    def _run(self, batch: _Batch, results_url: str) -> None:
+    def _run(self, batch: HeldBatch, results_url: str) -> None:
         if not self._gate.passed(batch.cancelled):
             return
         told = batch.told
@@ -117,7 +100,7 @@ class MessageBatches:
             "results_url": results_url,
         }  # fmt: skip
 
-    def _run_page(self, batch: _Batch, page: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _run_page(self, batch: HeldBatch, page: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if batch.cancelled.is_set():
             return [{"custom_id": line["custom_id"], "result": {"type": "canceled"}} for line in page]
         asked = [(line["custom_id"], line["params"]) for line in page]

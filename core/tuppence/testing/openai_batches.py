@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuppence.testing.batch_shelf import BatchShelf, HeldBatch
 from tuppence.testing.batches_run import EMBEDDINGS, URLS, LineRunner, Result
 from tuppence.testing.generation import Rejected
-from tuppence.testing.openai_files import FilesApi, listed
+from tuppence.testing.openai_files import FilesApi
 
 if TYPE_CHECKING:
     from tuppence.testing.batches import Asked, Body, Gate
@@ -32,16 +31,6 @@ _NEVER_RUN = {
 }
 
 
-@dataclass(slots=True)
-class _Batch:
-    told: dict[str, Any]
-    cancelled: threading.Event = field(default_factory=threading.Event)
-
-    def enters(self, status: str) -> None:
-        self.told[f"{status}_at"] = int(time.time())
-        self.told["status"] = status
-
-
 class OpenAIBatchApi:
     """`/v1/batches`."""
 
@@ -52,8 +41,7 @@ class OpenAIBatchApi:
         self._runner = runner
         self._gate = gate
         self._begin = begin
-        self._batches: dict[str, _Batch] = {}
-        self._lock = threading.Lock()
+        self._shelf = BatchShelf("batch")
 
     def answer(self, asked: Asked) -> Body | None:
         if not asked.path.startswith("/v1/batches"):
@@ -61,7 +49,7 @@ class OpenAIBatchApi:
         parts = [part for part in asked.path.removeprefix("/v1/batches").split("/") if part]
         if not parts:
             return self._create(asked.request) if asked.command == "POST" else self._list(asked)
-        batch = self._batches.get(parts[0])
+        batch = self._shelf.find(parts[0])
         if batch is None:
             raise Rejected(f"No batch found with id '{parts[0]}'.", status=404)
         if parts[1:] == ["cancel"]:
@@ -76,44 +64,41 @@ class OpenAIBatchApi:
         source = self._files.find(str(request.get("input_file_id")))
         if source["purpose"] != "batch":
             raise Rejected(f"Invalid purpose of {source['id']}: expected 'batch'.")
-        with self._lock:
-            batch_id = f"batch_{len(self._batches) + 1:06d}"
-            batch = self._batches[batch_id] = _Batch(_told(batch_id, request))
+        batch = self._shelf.make(lambda batch_id: _told(batch_id, request))
         told = dict(batch.told)
         self._begin(lambda: self._run(batch))
         return told
 
     def _list(self, asked: Asked) -> dict[str, Any]:
-        with self._lock:
-            newest = [dict(one.told) for one in reversed(self._batches.values())]
-        return listed(newest, after=asked.query.get("after"), limit=int(asked.query.get("limit", "20")))
+        page = self._shelf.page(after=asked.query.get("after"), limit=int(asked.query.get("limit", "20")))
+        return {"object": "list", **page}
 
-    def _cancel(self, batch: _Batch) -> None:
+    def _cancel(self, batch: HeldBatch) -> None:
         if batch.told["status"] not in ("validating", "in_progress", "cancelling"):
             raise Rejected(f"Cannot cancel a batch with status '{batch.told['status']}'.", status=409)
-        batch.enters("cancelling")
+        _enter(batch, "cancelling")
         batch.cancelled.set()
 
     # -- running
 
-    def _run(self, batch: _Batch) -> None:
+    def _run(self, batch: HeldBatch) -> None:
         told, source = batch.told, self._files.path(batch.told["input_file_id"])
         errors, total = _validated(source, told["endpoint"])
         if errors:
             told["errors"] = {"object": "list", "data": errors}
-            batch.enters("failed")
+            _enter(batch, "failed")
             return
         told["request_counts"]["total"] = total
         if not batch.cancelled.is_set():
-            batch.enters("in_progress")
+            _enter(batch, "in_progress")
         if not self._gate.passed(batch.cancelled):
             return
         ending = self._run_lines(batch, source)
-        batch.enters("finalizing")
+        _enter(batch, "finalizing")
         self._keep_files(batch)
-        batch.enters(ending)
+        _enter(batch, ending)
 
-    def _run_lines(self, batch: _Batch, source: Path) -> str:
+    def _run_lines(self, batch: HeldBatch, source: Path) -> str:
         """Run the lines, pages in their order and shuffled within; return how the batch ends."""
         told, expired = batch.told, False
         shuffle = random.Random(told["id"]).shuffle
@@ -134,7 +119,7 @@ class OpenAIBatchApi:
                         told["request_counts"]["completed" if good else "failed"] += 1
         return "cancelled" if batch.cancelled.is_set() else "expired" if expired else "completed"
 
-    def _keep_files(self, batch: _Batch) -> None:
+    def _keep_files(self, batch: HeldBatch) -> None:
         """Offer the two files, those that have a line."""
         for kind in ("output", "error"):
             path = self._out(batch.told, kind)
@@ -144,6 +129,11 @@ class OpenAIBatchApi:
 
     def _out(self, told: dict[str, Any], kind: str) -> Path:
         return self._files.folder / f"{told['id']}.{kind}"
+
+
+def _enter(batch: HeldBatch, status: str) -> None:
+    batch.told[f"{status}_at"] = int(time.time())
+    batch.told["status"] = status
 
 
 def _told(batch_id: str, request: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuppence.testing.batch_shelf import page_of
 from tuppence.testing.generation import Rejected
 
 if TYPE_CHECKING:
@@ -90,13 +91,8 @@ class FilesApi:
 
 
 def listed(items: Sequence[dict[str, Any]], *, after: str | None, limit: int) -> dict[str, Any]:
-    """Return one page of a list, as OpenAI pages: those after the id of the last seen."""
-    start = next((index + 1 for index, one in enumerate(items) if one["id"] == after), 0)
-    page = list(items[start : start + limit])
-    return {
-        "object": "list", "data": page, "has_more": start + limit < len(items),
-        "first_id": page[0]["id"] if page else None, "last_id": page[-1]["id"] if page else None,
-    }  # fmt: skip
+    """Return one page of files, as OpenAI tells of lists."""
+    return {"object": "list", **page_of(items, after=after, limit=limit)}
 
 
 def _parts(upload: Path, boundary: bytes) -> tuple[dict[str, str], str | None, Path]:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, TypeAlias
 
+from tuppence.addresses import without_password
 from tuppence.errors import CacheError, ConfigError
 from tuppence.forks import make_fork_safe
 
@@ -50,7 +51,9 @@ class RedisLink:
         self._redis = _package()
         self._url = target if isinstance(target, str) else None
         if self._url is not None and self._url.partition("://")[0] not in SCHEMES:
-            raise ConfigError(f"{_shown(self._url)} is no address of a Redis: begin it with one of {_listed()}")
+            raise ConfigError(
+                f"{without_password(self._url)} is no address of a Redis: begin it with one of {_listed()}"
+            )
         self._client: Client = None if self._url is not None else target
         self._is_async = self._url is None and _is_async(target)
         self._pause_s = pause_s
@@ -242,12 +245,6 @@ def _is_async(client: Client) -> bool:
 
 def _listed() -> str:
     return ", ".join(f"{scheme}://" for scheme in SCHEMES)
-
-
-def _shown(url: str) -> str:
-    """The address without what may be a password."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://...@{rest.rpartition('@')[2]}" if "@" in rest else url
 
 
 def _package() -> ModuleType:

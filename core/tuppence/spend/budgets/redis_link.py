@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
+from tuppence.addresses import without_password
 from tuppence.errors import BudgetError, ConfigError
 from tuppence.forks import make_fork_safe
 from tuppence.spend.budgets.redis_scripts import Script
@@ -43,12 +44,12 @@ class RedisLink:
         self.url = target if isinstance(target, str) else None
         if self.url is not None and self.url.partition("://")[0] not in SCHEMES:
             listed = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-            raise ConfigError(f"{shown(self.url)} is no place for budgets: give a file, or an address with {listed}")
+            raise ConfigError(
+                f"{without_password(self.url)} is no place for budgets: give a file, or an address with {listed}"
+            )
         if asyncio.iscoroutinefunction(getattr(target, "execute_command", None)):
             raise ConfigError("budgets ask a Redis from threads too: give them its URL or a redis.Redis, not asyncio's")
-        self.name = (
-            f"the budgets' Redis {shown(self.url)}" if self.url is not None else f"the budgets' Redis {target!r}"
-        )
+        self.name = f"the budgets' Redis {repr(target) if self.url is None else without_password(self.url)}"
         self._client: Client = None if self.url is not None else target
         self._left_behind: list[Client] = []
         self._begin()
@@ -195,12 +196,6 @@ async def _living(client: Client) -> AsyncGenerator[Client]:
         yield client
     finally:
         await client.aclose()
-
-
-def shown(url: str) -> str:
-    """Return an address without what may be a password."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://...@{rest.rpartition('@')[2]}" if "@" in rest else url
 
 
 def _package() -> ModuleType:
