@@ -5,7 +5,7 @@ Each seed is a month of the generator `months`, which knows nothing of the rules
 without. Every ring before the fault begins is a false alarm, those about launches and the end of a month included; a
 ring of whatever rule in the day after it has found it. The first eight days have no rings, for want of a history, and
 are not counted. `oracle` is what a test finds that is told what, where and when the fault is (`alerts_parts.oracle`):
-nobody can find more. The last line of output is one JSON object.
+nobody can find more. `oracle_unknown_where` is not told what and where. The last line of output is one JSON object.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from alerts_parts.oracle import power
+from alerts_parts.oracle import Oracle, power
 from alerts_parts.reading import kept
 from months import FAULTS, month
 
@@ -51,8 +51,8 @@ class Watched:
     """From the fault's beginning to the first ring."""
     first: str
     """What that ring was about."""
-    oracle: float | None
-    """Chance that who knows the fault finds it."""
+    oracle: Oracle | None
+    """Chances that who knows the fault finds it."""
     calls_a_day: int
     ramps: bool
 
@@ -85,7 +85,7 @@ def share(these: Sequence[Watched]) -> dict[str, Any]:
     return {
         "injected": len(these),
         "found_within_day": found,
-        "oracle": round(sum(one.oracle or 0.0 for one in these), 1),
+        "oracle": round(sum(one.oracle.told for one in these if one.oracle), 1),
     }
 
 
@@ -93,6 +93,7 @@ def summary(months: Sequence[Watched]) -> dict[str, Any]:
     faults = [one for one in months if one.fault]
     found = [one.hours_to_find for one in faults if one.hours_to_find is not None]
     false = [key for one in months for key in one.false]
+    oracles = [one.oracle for one in faults if one.oracle]
     rough = {
         "below 1,000 calls a day": [one for one in faults if one.calls_a_day < 1000],
         "1,000 to 5,000": [one for one in faults if 1000 <= one.calls_a_day < 5000],
@@ -104,7 +105,8 @@ def summary(months: Sequence[Watched]) -> dict[str, Any]:
         "months": len(months),
         "faults_injected": len(faults),
         "found_within_day": round(len(found) / max(1, len(faults)), 4),
-        "oracle": round(sum(one.oracle or 0.0 for one in faults) / max(1, len(faults)), 4),
+        "oracle": round(fmean(one.told for one in oracles), 4) if oracles else None,
+        "oracle_unknown_where": round(fmean(one.unknown_where for one in oracles), 4) if oracles else None,
         "median_hours_to_find": median(found) if found else None,
         "false_alarms_a_month": round(len(false) / max(1e-9, sum(one.quiet_hours for one in months) / 720), 4),
         "quiet_months_watched": round(sum(one.quiet_hours for one in months) / 720, 1),

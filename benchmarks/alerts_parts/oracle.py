@@ -4,6 +4,9 @@ It knows when the fault begins, where it is, how it comes on, in which quantity 
 moves that quantity; it need not tell it from anything else. It looks once, a day after the beginning, and is wrong
 once in thirty such looks, which is once a month. What it misses is smaller than the noise, whoever looks.
 
+Who is not told which kind of fault it is, and where, must look for each kind at every endpoint and over all of them
+each day, and has the same one false alarm a month for all of it: `unknown_where`, with all else known as before.
+
 The signal is the month beside its control: the same draws without the fault. For a surge of traffic the likelihood
 ratio is written down, for in a month's level the noise of days, hours and calls is the generator's own.
 """
@@ -11,10 +14,11 @@ ratio is written down, for in a month's level the noise of days, hours and calls
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from statistics import NormalDist, pstdev
 
 import numpy as np
-from months import Change, Month
+from months import FAULTS, Change, Month
 from months.columns import Day
 
 from alerts_parts.reading import facts_of
@@ -28,11 +32,25 @@ FEWEST_DAYS = 7
 NORMAL = NormalDist()
 
 
-def power(made: Month, facts: Facts) -> float:
-    """Return the chance that the oracle finds a month's fault within a day."""
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """Chances of finding a month's fault within a day."""
+
+    told: float
+    unknown_where: float
+
+
+def power(made: Month, facts: Facts) -> Oracle:
+    """Return the chance that the oracle finds a month's fault, told what and where it is, or not."""
     (change,) = made.changes
     signal = _surge(made, change) if change.kind == "traffic_surge" else _shown(made, facts, change)
-    return NORMAL.cdf(signal - NORMAL.inv_cdf(1 - 1 / LOOKS_A_MONTH))
+    places = len(made.world.endpoints) + 1
+    return Oracle(_found(signal, LOOKS_A_MONTH), _found(signal, LOOKS_A_MONTH * len(FAULTS) * places))
+
+
+def _found(signal: float, looks_a_month: int) -> float:
+    """Return the chance that a signal of so many standard deviations passes the bar of one false alarm a month."""
+    return NORMAL.cdf(signal - NORMAL.inv_cdf(1 - 1 / looks_a_month))
 
 
 def _shown(made: Month, facts: Facts, change: Change) -> float:

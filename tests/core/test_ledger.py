@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tuppence.attempts import Attempt, Decision, Levers, Result, new_call_id
 from tuppence.errors import LedgerError
 from tuppence.request import Reply
-from tuppence.spend import SqliteLedger, default_path
+from tuppence.spend import SqliteLedger, default_place
 from tuppence.usage import Usage
 
 SECRET = "the patient's name is Ann Example"
@@ -439,8 +439,8 @@ def test_a_file_that_is_no_database_is_left_alone(path: Path) -> None:
     assert path.read_text().startswith("dear diary")
 
 
-def test_the_default_path_is_the_users_own_or_the_one_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_default_place_is_the_users_own_or_the_one_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("TUPPENCE_LEDGER", raising=False)
-    assert default_path().parts[-2:] == ("tuppence", "ledger.sqlite")
+    assert default_place().parts[-2:] == ("tuppence", "ledger.sqlite")
     monkeypatch.setenv("TUPPENCE_LEDGER", str(tmp_path / "mine.sqlite"))
-    assert default_path() == tmp_path / "mine.sqlite"
+    assert default_place() == tmp_path / "mine.sqlite"

@@ -22,9 +22,9 @@ def advise(
 ) -> None:
     """Rank what would save most for the effort, with the evidence and the lines to add."""
     from tuppence.evidence import advice
-    from tuppence.spend import default_path
+    from tuppence.spend import default_place
 
-    found = advice.advise(ledger or default_path(), traffic=traffic, gpu_hour=_dollars(gpu_hour))
+    found = advice.advise(ledger or default_place(), traffic=traffic, gpu_hour=_dollars(gpu_hour))
     if format is TableOrJson.json:
         terminal.out(f"{advice.as_json(found)}\n")
         return

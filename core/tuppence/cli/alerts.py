@@ -71,11 +71,10 @@ def _channels(webhook: str | None, slack: str | None) -> list[Channel]:
 
 
 def state_beside(place: str) -> Path:
-    """Return where what rang is remembered: a file beside the ledger, or beside where one would be."""
-    from tuppence.spend import default_path
-    from tuppence.spend.ledger.places import file_of
+    """Return where what rang is remembered."""
+    from tuppence.spend.ledger.places import file_here
 
-    path = file_of(place) or default_path()
+    path = file_here(place)
     return path.with_name(f"{path.name}.alerts.json")
 
 

@@ -36,8 +36,8 @@ _FromLedger = Annotated[
     bool, typer.Option("--from-ledger", help="Take the traffic from the ledger.", rich_help_panel=_TRAFFIC)
 ]
 _Days = Annotated[int, typer.Option(min=1, metavar="N", help="How many days of the ledger.", rich_help_panel=_TRAFFIC)]
-_LedgerFile = Annotated[
-    Path | None, typer.Option(help="The ledger; by default this user's own.", rich_help_panel=_TRAFFIC)
+_LedgerPlace = Annotated[
+    str | None, typer.Option(help="A file or postgresql:// address; by default your own.", rich_help_panel=_TRAFFIC)
 ]
 _Model = Annotated[str | None, typer.Option(help="One model for everything.", rich_help_panel=_PLAN)]
 _Mix = Annotated[
@@ -93,7 +93,7 @@ def estimate(
     output_tokens: _OutputTokens = 0,
     from_ledger: _FromLedger = False,
     days: _Days = 7,
-    ledger: _LedgerFile = None,
+    ledger: _LedgerPlace = None,
     model: _Model = None,
     mix: _Mix = None,
     price: _Prices = None,
@@ -107,9 +107,9 @@ def estimate(
 ) -> None:
     """Work out what traffic costs, a request, a day and a month."""
     from tuppence import estimate as room
-    from tuppence.spend import default_path
+    from tuppence.spend import default_place
 
-    traffic = room.recorded(ledger or default_path(), days=days) if from_ledger else None
+    traffic = room.recorded(ledger or default_place(), days=days) if from_ledger else None
     volume = _volume(requests_per_day, traffic)
     shares = _shares(model, mix, price or [])
     batch = _part("--batch-share", batch_share)

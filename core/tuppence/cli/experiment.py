@@ -53,12 +53,16 @@ def report(
 @app.command()
 def score(
     file: Annotated[Path, typer.Argument(help="The file that ExperimentLog writes.", show_default=False)],
-    source: Annotated[Path, typer.Argument(help="A ledger, or a file of feedback.", show_default=False)],
+    source: Annotated[
+        str,
+        typer.Argument(help="A ledger (a file or postgresql://...), or a file of feedback.", show_default=False),
+    ],
 ) -> None:
     """Take in what users said of calls. It may be done again and again: a call's latest score counts, once."""
     from tuppence.evidence.experiments import take_scores
+    from tuppence.spend.ledger.places import shown_place
 
-    terminal.out(f"{take_scores(file, source):,} scores taken from {source}\n")
+    terminal.out(f"{take_scores(file, source):,} scores taken from {shown_place(source)}\n")
 
 
 def _print_json(verdicts: list[Verdict]) -> None:

@@ -4,9 +4,8 @@ first, because prices may depend on a call's size. Reads numbers only; there is 
 
 from __future__ import annotations
 
-import sqlite3
+from collections import Counter
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -18,7 +17,8 @@ from tuppence.prices import PicoUSD, Rate, usd
 from tuppence.prices.amounts import Amount
 from tuppence.prices.spelling import Step, dollars
 from tuppence.spend import report
-from tuppence.spend.ledger.schema import read_only
+from tuppence.spend.ledger import reading
+from tuppence.spend.ledger.places import shown_place
 from tuppence.usage import Processing, Usage
 
 # A call's workload is what its answer used: drafts and judges are the policy's doing, not the traffic's.
@@ -28,11 +28,11 @@ _ANSWERS = """
     FROM attempts
     WHERE id IN (
         SELECT MAX(id) FROM attempts
-        WHERE outcome IN ('accepted', 'observed') AND started_us >= ? AND started_us < ? GROUP BY call_id
+        WHERE outcome IN ('accepted', 'observed') AND started_us >= :since AND started_us < :until GROUP BY call_id
     )
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
 """
-_FIRST = "SELECT MIN(started_us) FROM attempts WHERE started_us >= ? AND started_us < ?"
+_FIRST = "SELECT MIN(started_us) FROM attempts WHERE started_us >= :since AND started_us < :until"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,32 +73,39 @@ class Traffic:
         return timedelta() if self.first is None else self.until - self.first
 
 
-def recorded(path: str | Path, *, days: int, until: datetime | None = None) -> Traffic:
-    """Read the traffic of the last `days` days; raise `LedgerError` where there is none."""
+def recorded(place: str | Path, *, days: int, until: datetime | None = None) -> Traffic:
+    """Read the traffic of the last `days` days from a ledger, a file or `postgresql://...`.
+
+    Raises `LedgerError` where there is none.
+    """
     until = until or datetime.now(UTC)
     since = until - timedelta(days=days)
-    bounds = tuple(int(moment.timestamp() * 1_000_000) for moment in (since, until))
-    total = report(path, by=(), since=since, until=until).total
-    answered: dict[Usage, int] = {}
-    left_out = 0
-    try:
-        with closing(read_only(Path(path).absolute())) as connection:
-            for *tokens, media, calls in connection.execute(_ANSWERS, bounds):
-                if media:
-                    left_out += calls
-                    continue
-                usage = _usage(tokens)
-                answered[usage] = answered.get(usage, 0) + calls
-            (first_us,) = connection.execute(_FIRST, bounds).fetchone()
-    except sqlite3.Error as error:
-        raise LedgerError(f"the ledger {path} cannot be read ({error}): check that it is one") from error
+    total = report(place, by=(), since=since, until=until).total
+    answered, left_out, first_us = _answered(place, since, until)
     if not answered:
         raise LedgerError(
-            f"the ledger {path} has no answered calls in the last {days} days: ask for more days, or give the volumes "
-            "yourself (--requests-per-day, --input-tokens, --output-tokens)"
+            f"the ledger {shown_place(place)} has no answered calls in the last {days} days: ask for more days, or "
+            "give the volumes yourself (--requests-per-day, --input-tokens, --output-tokens)"
         )
     first = datetime.fromtimestamp(first_us / 1_000_000, UTC)
     return Traffic(days, answered, total.hits, left_out, total.pico_usd, total.unpriced, first, until)
+
+
+def _answered(place: str | Path, since: datetime, until: datetime) -> tuple[Counter[Usage], int, int]:
+    """Count calls by what their answers used, and those of no one price; and say when the first call began."""
+    from sqlalchemy import text
+
+    bounds = {"since": int(since.timestamp() * 1_000_000), "until": int(until.timestamp() * 1_000_000)}
+    answered: Counter[Usage] = Counter()
+    left_out = 0
+    with reading(place) as rows:
+        for *tokens, media, calls in rows.execute(text(_ANSWERS), bounds):
+            if media:
+                left_out += calls
+            else:
+                answered[_usage(tokens)] += calls
+        first_us = rows.scalar(text(_FIRST), bounds)
+    return answered, left_out, first_us or 0
 
 
 def repriced_leg(name: str, rate: Rate, traffic: Traffic, *, share: Amount = 1, batch_share: Amount = 0) -> Leg:

@@ -9,7 +9,7 @@ from tuppence.spend.report import DIMENSIONS, Line, Report, report
 
 if TYPE_CHECKING:
     from tuppence.spend.hit_savings import HitLine, HitReport, WrongHits
-    from tuppence.spend.ledger import Feedback, Ledger, SqliteLedger, default_path
+    from tuppence.spend.ledger import Feedback, Ledger, SqliteLedger, default_place
     from tuppence.spend.prefix_savings import PrefixLine
     from tuppence.spend.render import as_csv, as_json, as_table, notes
     from tuppence.spend.savings import saved_pico
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Feedback": "ledger", "HitLine": "hit_savings", "HitReport": "hit_savings", "Ledger": "ledger",
     "PrefixLine": "prefix_savings", "SqliteLedger": "ledger", "WrongHits": "hit_savings", "as_csv": "render",
-    "as_json": "render", "as_table": "render", "default_path": "ledger", "notes": "render", "saved_pico": "savings",
+    "as_json": "render", "as_table": "render", "default_place": "ledger", "notes": "render", "saved_pico": "savings",
 }  # fmt: skip
 
 __all__ = [
@@ -36,7 +36,7 @@ __all__ = [
     "as_csv",
     "as_json",
     "as_table",
-    "default_path",
+    "default_place",
     "notes",
     "report",
     "saved_pico",

@@ -18,6 +18,7 @@ from tuppence.errors import LedgerError
 from tuppence.evidence.advice.advice import Range
 from tuppence.prices import PicoUSD
 from tuppence.spend.ledger import reading
+from tuppence.spend.ledger.places import shown_place
 from tuppence.spend.ledger.tables import attempts
 from tuppence.spend.sums import Adding, summed, tokens_in, tokens_out, total
 
@@ -136,7 +137,7 @@ def facts_of(place: str | Path) -> Facts:
     with reading(place) as connection:
         groups = [_group(row) for row in summed(connection, _groups)]
         if not groups:
-            raise LedgerError(f"the ledger {place} holds no calls yet: make some, then ask again")
+            raise LedgerError(f"the ledger {shown_place(place)} holds no calls yet: make some, then ask again")
         bursts = [_burst(row) for row in summed(connection, _bursts)]
         newest = connection.execute(select(func.max(attempts.c.started_us))).scalar_one()
         answers = _answers(connection)

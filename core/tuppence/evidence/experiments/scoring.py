@@ -5,15 +5,14 @@ Scores may be taken as often as one likes; those of calls that no experiment saw
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
 from tuppence.evidence.experiments.file import ExperimentError, save
 from tuppence.evidence.outcomes import read_feedback
-from tuppence.spend.ledger.schema import read_only
+from tuppence.spend.ledger import reading
+from tuppence.spend.ledger.places import is_address
 
 _SQLITE = b"SQLite format 3\x00"
 _BATCH = 10_000
@@ -22,12 +21,13 @@ _BATCH = 10_000
 def take_scores(path: str | Path, source: str | Path) -> int:
     """Score calls in the experiment file `path` by the feedback in `source`; return how many scores there were.
 
-    `source` is a ledger, or a file that `read_feedback` of `evidence.outcomes` reads. Of several words on one call the
-    latest counts. Raises `ExperimentError` where there is no experiment file, and what reading the source raises.
+    `source` is a ledger, in a file or at `postgresql://...`, or a file that `read_feedback` of `evidence.outcomes`
+    reads. Of several words on one call the latest counts. Raises `ExperimentError` where there is no experiment file,
+    and what reading the source raises.
     """
     if not Path(path).is_file():
         raise ExperimentError(f"there is no experiment file at {path}: name the one that ExperimentLog writes")
-    found = _of_ledger(Path(source)) if _is_sqlite(Path(source)) else _of_file(source)
+    found = _of_ledger(source) if is_address(source) or _is_sqlite(Path(source)) else _of_file(source)
     taken = 0
     while batch := list(islice(found, _BATCH)):
         save(Path(path), [], batch)
@@ -35,12 +35,14 @@ def take_scores(path: str | Path, source: str | Path) -> int:
     return taken
 
 
-def _of_ledger(path: Path) -> Iterator[tuple[str, float]]:
-    with closing(read_only(path)) as rows:
-        try:
-            yield from rows.execute("SELECT call_id, score FROM feedback ORDER BY at_us, id")
-        except sqlite3.Error as error:
-            raise ExperimentError(f"the ledger {path} cannot be read ({error}): check that it is one") from error
+def _of_ledger(place: str | Path) -> Iterator[tuple[str, float]]:
+    from sqlalchemy import select
+
+    from tuppence.spend.ledger.tables import feedback
+
+    said = select(feedback.c.call_id, feedback.c.score).order_by(feedback.c.at_us, feedback.c.id)
+    with reading(place) as rows:
+        yield from ((row.call_id, row.score) for row in rows.execution_options(yield_per=_BATCH).execute(said))
 
 
 def _of_file(path: str | Path) -> Iterator[tuple[str, float]]:

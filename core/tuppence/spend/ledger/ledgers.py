@@ -35,16 +35,6 @@ def default_place() -> str | Path:
     return file_of(named) or named
 
 
-def default_path() -> Path:
-    """Return the default place where it is a file; raise `LedgerError` where `$TUPPENCE_LEDGER` is an address."""
-    place = default_place()
-    if isinstance(place, str):
-        raise LedgerError(
-            "TUPPENCE_LEDGER is the address of a database, and this works on a file: name one by --ledger"
-        )
-    return place
-
-
 class DatabaseLedger:
     """What all ledgers do, whatever stores their rows."""
 

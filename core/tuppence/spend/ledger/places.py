@@ -9,6 +9,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import platformdirs
+
 from tuppence.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -82,7 +84,21 @@ def must_exist(place: str | Path) -> None:
         raise LedgerError(f"there is no ledger at {path}: give the path of one, or make a call with the ledger on")
 
 
-def digest(url: URL) -> str:
+def file_here(place: str | Path) -> Path:
+    """Return the file on this machine that stands for a ledger: itself, or one that is named for its address.
+
+    What is kept beside a ledger lies beside this file, which need not be there.
+    """
+    path = file_of(place)
+    return path if path is not None else named_for(address(str(place)))
+
+
+def named_for(url: URL) -> Path:
+    """Return the file that stands for a database."""
+    return platformdirs.user_data_path("tuppence", appauthor=False) / f"ledger-{_digest(url)}.postgres"
+
+
+def _digest(url: URL) -> str:
     """Name an address in a few letters, the same whatever its password."""
     named: tuple[Any, ...] = (url.username, url.host, url.port, url.database, url.query.get("options"))
     return hashlib.blake2b(repr(named).encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()

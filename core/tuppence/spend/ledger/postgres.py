@@ -14,14 +14,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import platformdirs
 from sqlalchemy import Connection, Dialect, Float, create_engine, event, func, inspect, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from tuppence.errors import LedgerError
-from tuppence.spend.ledger.places import address, digest, shown
+from tuppence.spend.ledger.places import address, named_for, shown
 from tuppence.spend.ledger.repairs import repaired, without_nul
 from tuppence.spend.ledger.rows import SCHEMA, TABLES, Row
 from tuppence.spend.ledger.schema import bring_up, refuse_newer
@@ -74,8 +73,7 @@ class PostgresDatabase:
 
     @property
     def spilled(self) -> Path:
-        folder = platformdirs.user_data_path("tuppence", appauthor=False)
-        return folder / f"ledger-{digest(self._url)}.postgres"
+        return named_for(self._url)
 
     def connect(self, wait_s: float) -> Connection:
         connection = self._reached(self._engine)
