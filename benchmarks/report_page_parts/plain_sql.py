@@ -68,8 +68,9 @@ def shown_figures(facts: Any) -> dict[str, Any]:
 
 
 def _ranked(connection: sqlite3.Connection, tier: str) -> list[float]:
-    (rows,) = connection.execute("SELECT COUNT(latency_ms) FROM attempts WHERE tier = ?", (tier,)).fetchone()
-    query = "SELECT latency_ms FROM attempts WHERE tier = ? ORDER BY latency_ms LIMIT 1 OFFSET ?"
+    live = "FROM attempts WHERE tier = ? AND processing IS NOT 'batch' AND latency_ms IS NOT NULL"
+    (rows,) = connection.execute(f"SELECT COUNT(*) {live}", (tier,)).fetchone()
+    query = f"SELECT latency_ms {live} ORDER BY latency_ms LIMIT 1 OFFSET ?"
     places = (math.ceil(share * rows) - 1 for share in (0.5, 0.95))
     return [connection.execute(query, (tier, place)).fetchone()[0] for place in places]
 

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -102,6 +103,13 @@ def test_time_saved_is_against_the_median_of_calls_that_models_answered(path: Pa
 def test_a_median_of_an_even_number_is_the_mean_of_the_middle_two(tmp_path: Path) -> None:
     found = hits_of(ledger_of(tmp_path, [*WORK, call("k", attempt("large", "accepted", 1, 700.0), missed="audited")]))
     assert found.asked_median_ms == 600.0
+
+
+def test_a_hit_spares_nobody_the_wait_for_a_batch(tmp_path: Path) -> None:
+    """A caller who was served at once would have asked a live model."""
+    job = replace(attempt("large", "accepted", 25, 3_600_000.0, 50), usage=Usage(processing="batch"))
+    found = hits_of(ledger_of(tmp_path, [*WORK, call("k", job), call("l", job)]))
+    assert found.asked_median_ms == 500.0
 
 
 def test_the_most_frequent_reasons_come_first(path: Path) -> None:

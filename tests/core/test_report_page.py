@@ -211,6 +211,13 @@ def test_one_call(write: Write) -> None:
     assert "What these figures leave out" not in html
 
 
+def test_nobody_waits_for_a_batch(write: Write) -> None:
+    """Nor is it slow: its hours are no latency of its tier."""
+    live = (attempt(f"live{i}", latency_ms=100.0 + i) for i in range(3))
+    (tier,) = read_facts(write(*live, attempt("job", latency_ms=3_600_000.0, processing="batch"))).tiers
+    assert (tier.attempts, tier.p50_ms, tier.p95_ms) == (4, 101.0, 102.0)
+
+
 def test_what_is_unpriced_is_never_shown_as_free(write: Write) -> None:
     """Nor is a saving claimed of it."""
     path = write(attempt("a", pico_usd=None, status="unpriced"), attempt("b", pico_usd=None, status="unpriced"))

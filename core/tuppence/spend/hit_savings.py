@@ -214,7 +214,7 @@ def _medians(connection: Connection, chosen: ColumnElement[bool]) -> dict[str, f
 
 def _times(chosen: ColumnElement[bool]) -> Select[Any]:
     """Spell the time of each answer. Where a model gave it, that is with what was asked before it in the same try of
-    the call.
+    the call. What came by batch is left out: a caller who was served at once would not have waited for that.
     """
     c, before = attempts.c, attempts.alias("before_it")
     earlier = (
@@ -227,5 +227,6 @@ def _times(chosen: ColumnElement[bool]) -> Select[Any]:
     )  # fmt: skip
     hit = c.outcome == "hit"
     whole = c.latency_ms + case((or_(hit, c.n == 1), 0.0), else_=func.coalesce(earlier, 0.0))
-    answers = and_(c.latency_ms.is_not(None), or_(c.outcome == "accepted", and_(hit, c.tier.in_(KINDS))))
+    live = c.processing.is_distinct_from("batch")
+    answers = and_(live, c.latency_ms.is_not(None), or_(c.outcome == "accepted", and_(hit, c.tier.in_(KINDS))))
     return select(case((hit, c.tier), else_=_ASKED).label("of"), whole.label("ms")).where(chosen, answers)

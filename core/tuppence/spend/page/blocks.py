@@ -81,7 +81,10 @@ class Blocks:
 
     def tiers(self) -> Html:
         lines = self.facts.tiers
-        about = "From the question to the end of the answer: ● half of the attempts were faster, ◆ 95 of 100 were."
+        about = (
+            "From the question to the end of the answer: ● half of the attempts were faster, ◆ 95 of 100 were. "
+            "Batch jobs, for which nobody waits, are left out."
+        )
         picture = self._chart("latency-chart", "Latency by tier", charts.latency(lines))
         return _section("tiers", "Tiers and latency", picture, tables.tiers_table(lines), about=about)
 

@@ -18,8 +18,11 @@ _QUANTILES = (Rank(0.5), Rank(0.95))
 
 
 def latencies(connection: Connection, selection: Selection) -> dict[str, tuple[float, float]]:
-    """Return the median and the 95th percentile of each tier's latencies in ms, by the nearest rank."""
-    known = selection.met_by(attempts) & _C.latency_ms.is_not(None)
+    """Return the median and the 95th percentile of each tier's latencies in ms, by the nearest rank.
+
+    Calls that waited in a batch are left out: nobody waited for them.
+    """
+    known = selection.met_by(attempts) & _C.latency_ms.is_not(None) & _C.processing.is_distinct_from("batch")
     rows = select(_C.tier.label("of"), _C.latency_ms.label("ms")).where(known)
     return {tier: (p50, p95) for tier, (p50, p95) in ranked(connection, rows, _QUANTILES).items()}
 
