@@ -127,9 +127,9 @@ def decision_us(model: LearnedModel, rows: Sequence[Outcomes]) -> float:
         started = time.perf_counter()
         verdict = check(request, reply)
         if opinion is not None and not hasattr(verdict, "score"):
-            asked = next(verdict)
-            assert isinstance(asked, Consult)
             with suppress(StopIteration):
+                asked = next(verdict)
+                assert isinstance(asked, Consult)
                 verdict.send(opinion)
         times.append(time.perf_counter() - started)
     return round(float(np.median(times)) * 1e6, 1)

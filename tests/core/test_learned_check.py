@@ -28,6 +28,7 @@ from .made_up_outcomes import MODELS, made_up  # noqa: E402
 
 ROWS = list(made_up(600, seed=1))
 HELD_BACK = list(made_up(200, seed=2))
+EASY, HARD = (sorted(HELD_BACK, key=lambda row: row.query.count("add"))[place] for place in (0, -1))
 LADDERS = {
     "two tiers": (("small", "large"), None),
     "two tiers and a helper": (("small", "large"), "medium"),
@@ -93,11 +94,11 @@ def test_learning_beats_a_random_mix() -> None:
 def test_agreement_speaks_for_an_answer() -> None:
     """A second model that says the same makes an answer more probable, and the verdict names what spoke."""
     model, _ = _trained(("small", "large"), "medium")
-    check, row = learned(model), HELD_BACK[0]
+    check, row = learned(model), EASY
     request, reply = request_of(row), reply_of(row.by_model["small"], "small")
     same, other = (_verdict(check(request, reply), opinion) for opinion in (reply, replace(reply, text="7777")))
     assert same.score > other.score
-    assert same.reason.startswith("right with 0.")
+    assert same.reason.startswith("right with 1.00")
 
 
 def _verdict(plan, opinion) -> Verdict:  # type: ignore[no-untyped-def]
@@ -114,9 +115,39 @@ def test_without_the_opinion_nothing_vouches() -> None:
     from tuppence.effects import Declined
 
     model, _ = _trained(("small", "large"), "medium")
-    row = HELD_BACK[0]
-    verdict = _verdict(learned(model)(request_of(row), reply_of(row.by_model["small"], "small")), Declined())
+    verdict = _verdict(learned(model)(request_of(EASY), reply_of(EASY.by_model["small"], "small")), Declined())
     assert verdict == Verdict(0.0, "no second opinion from medium")
+
+
+def test_an_opinion_that_cannot_pay_is_not_asked() -> None:
+    """Where the helper would hardly agree, the answer is judged without it: a verdict, and no question to anybody."""
+    model, _ = _trained(("small", "large"), "medium")
+    plan = learned(model)(request_of(HARD), reply_of(HARD.by_model["small"], "small"))
+    with pytest.raises(StopIteration) as done:
+        next(plan)  # type: ignore[arg-type]
+    assert done.value.value.score > 0.0
+    assert ", no opinion asked: " in done.value.value.reason
+
+
+def test_the_dearer_an_opinion_the_less_it_is_asked() -> None:
+    """What asking is worth is held against what it costs: beyond the strongest tier's price nobody asks."""
+    shares = [_opinions(price) for price in (0.1, 1, 10, 1_000)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] == 1.0
+    assert 0.0 < shares[1] < 1.0
+    assert shares[-1] == 0.0
+
+
+def _opinions(price: float) -> float:
+    """Return the share of drafts that the helper is asked about when it costs so many times its price."""
+    rows = [
+        replace(row, by_model={**row.by_model, "medium": replace(helper, pico_usd=int((helper.pico_usd or 0) * price))})
+        for row in ROWS
+        for helper in [row.by_model["medium"]]
+    ]
+    labels = labelled(rows, tiers=("small", "large"), helper="medium")
+    climbed = ladder(train(labels), labels, np.array([0.0]))
+    return float((climbed.cost[0] > labels.cost_usd[:, 0]).mean())
 
 
 def test_an_unknown_tier_scores_nothing() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tuppence.attempts import Verdict
 from tuppence.checks.compose import Composable
-from tuppence.checks.learned.model import LearnedModel, Stage, read_model
-from tuppence.checks.learned.traits import Traits, traits_of
+from tuppence.checks.learned.model import LEAST_AGREEMENT, LearnedModel, Opinion, Stage, read_model
+from tuppence.checks.learned.traits import Traits, agreement_traits, traits_of
 from tuppence.effects import Consult, Plan
 from tuppence.request import Reply, Request
 
@@ -51,25 +51,31 @@ class Learned(Composable):
             return self._with_opinion(request, reply, self.model.helper)
         before = next((draft for draft in reversed(reply.earlier) if draft.tier != reply.tier), None)
         if before is None or self.model.stage(reply.tier, before.tier) is None:
-            return self._verdict(request, reply, None, None)
-        return self._verdict(request, reply, before, before.tier)
+            return self._verdict(reply.tier, None, traits_of(request, reply, None))
+        return self._verdict(reply.tier, before.tier, traits_of(request, reply, before))
 
     def _with_opinion(self, request: Request, reply: Reply, helper: str) -> Plan[Verdict]:
+        traits, alone = traits_of(request, reply, None), self.model.stage(reply.tier, None)
+        if alone is not None and alone.opinion is not None and not _worth_asking(alone, alone.opinion, traits):
+            return self._judged(alone, traits)
         other = yield from Consult(helper, request, "agreement")
         if not isinstance(other, Reply):
             return Verdict(0.0, f"no second opinion from {helper}")
-        return self._verdict(request, reply, other, helper)
+        return self._verdict(reply.tier, helper, {**traits, **agreement_traits(reply, other)})
 
-    def _verdict(self, request: Request, reply: Reply, other: Reply | None, name: str | None) -> Verdict:
-        stage = self.model.stage(reply.tier, name)
+    def _verdict(self, tier: str, other: str | None, traits: Traits) -> Verdict:
+        stage = self.model.stage(tier, other)
         if stage is None:
-            beside = "" if name is None else f" beside {name}'s"
-            return Verdict(0.0, f"nothing was learned of {reply.tier}'s answers{beside}")
-        traits = traits_of(request, reply, other)
+            beside = "" if other is None else f" beside {other}'s"
+            return Verdict(0.0, f"nothing was learned of {tier}'s answers{beside}")
+        return self._judged(stage, traits)
+
+    def _judged(self, stage: Stage, traits: Traits) -> Verdict:
         right, strongest = stage.right.probability(traits), stage.strongest_right.probability(traits)
+        unasked = "" if stage.opinion is None else ", no opinion asked"
         return Verdict(
             score(strongest - right, onward_usd=math.exp(stage.onward_usd(traits)), unit_usd=self.model.unit_usd),
-            f"right with {right:.2f}, the strongest tier with {strongest:.2f}: {_speaks(stage, traits)}",
+            f"right with {right:.2f}, the strongest tier with {strongest:.2f}{unasked}: {_speaks(stage, traits)}",
         )
 
 
@@ -79,6 +85,16 @@ def learned(model: LearnedModel | str | Path) -> Learned:
     The threshold belongs to it: use the one that was certified. Raises `ConfigError` for a file that cannot be read.
     """
     return Learned(model if isinstance(model, LearnedModel) else read_model(model))
+
+
+def _worth_asking(alone: Stage, opinion: Opinion, traits: Traits) -> bool:
+    """Say whether a helper's opinion may save more than it costs.
+
+    What it can save is the next tier's price, and only where it agrees. So at any threshold, and even if agreement
+    removed all doubt, it is worth no more than that price times the probability that it agrees.
+    """
+    agrees = max(LEAST_AGREEMENT, opinion.agrees.probability(traits))
+    return agrees * math.exp(alone.onward_usd(traits)) > math.exp(opinion.usd(traits))
 
 
 def _speaks(stage: Stage, traits: Traits) -> str:

@@ -4,12 +4,17 @@ runs the flow itself and is slower; a test holds that both decide alike.
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
 
-from tuppence.checks.learned import LearnedModel, Stage, Weighing
+import numpy as np
+import numpy.typing as npt
+
+from tuppence.checks.learned import LEAST_AGREEMENT, LearnedModel, Stage, Weighing
 from tuppence.errors import ConfigError
 from tuppence.evidence.certificate.ladder import Ladder
 from tuppence.evidence.learning.labelled import FloatArray, Labelled, Table
+
+BoolArray = npt.NDArray[np.bool_]
 
 STRICTEST = np.nextafter(1.0, 2.0)
 """Above every score: the strongest tier always answers, and nothing below it is asked."""
@@ -19,12 +24,7 @@ _DIGITS = 9
 
 def scores(model: LearnedModel, labels: Labelled) -> FloatArray:
     """Score the answers of all tiers below the strongest, (questions, tiers - 1), as the check would on the way up."""
-    columns = []
-    for position, tier in enumerate(labels.tiers[:-1]):
-        table, stage = _stage(model, labels, position, tier)
-        loss = np.maximum(0.0, _probability(table, stage.strongest_right) - _probability(table, stage.right))
-        columns.append(1.0 / (1.0 + loss * model.unit_usd / np.exp(table.weigh(stage.onward_usd))))
-    return np.column_stack(columns)
+    return _judged(model, labels).scores
 
 
 def thresholds(found: FloatArray) -> FloatArray:
@@ -40,7 +40,7 @@ def thresholds(found: FloatArray) -> FloatArray:
 
 def ladder(model: LearnedModel, labels: Labelled, tried: FloatArray) -> Ladder:
     """Climb with each threshold in turn: quality and cost of every question, by what was recorded."""
-    return _climbed(labels, scores(model, labels), tried, labels.quality)
+    return _climbed(labels, _judged(model, labels), tried, labels.quality)
 
 
 def expected_ladder(model: LearnedModel, labels: Labelled, tried: FloatArray) -> Ladder:
@@ -48,27 +48,66 @@ def expected_ladder(model: LearnedModel, labels: Labelled, tried: FloatArray) ->
 
     Good for choosing a threshold that meets a target on average; no ground for a promise.
     """
-    stages = [_stage(model, labels, position, tier) for position, tier in enumerate(labels.tiers[:-1])]
-    right = [_probability(table, stage.right) for table, stage in stages]
-    last, known = stages[-1]
-    expected = np.column_stack([*right, _probability(last, known.strongest_right)])
-    return _climbed(labels, scores(model, labels), tried, expected)
+    judged = _judged(model, labels)
+    expected = np.column_stack((judged.right, judged.strongest_right[:, -1]))
+    return _climbed(labels, judged, tried, expected)
 
 
-def _climbed(labels: Labelled, found: FloatArray, tried: FloatArray, quality: FloatArray) -> Ladder:
-    count, below = found.shape
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judged:
+    """What the check says of all answers below the strongest; each (questions, tiers - 1)."""
+
+    scores: FloatArray
+    right: FloatArray
+    strongest_right: FloatArray
+    opinion_usd: FloatArray
+    """What the helper cost beside each; 0 where it was not worth asking."""
+
+
+def _judged(model: LearnedModel, labels: Labelled) -> _Judged:
+    tiers = [_tier_judged(model, labels, position) for position in range(len(labels.tiers) - 1)]
+    return _Judged(*(np.column_stack(parts) for parts in zip(*tiers, strict=True)))
+
+
+def _tier_judged(model: LearnedModel, labels: Labelled, position: int) -> tuple[FloatArray, ...]:
+    tier = labels.tiers[position]
+    if labels.helper is None:
+        before = labels.tiers[position - 1] if position else None
+        return *_said(model, *_stage(model, labels, tier, before)), np.zeros(len(labels))
+    table, alone = _stage(model, labels, tier, None)
+    asked = _worth_asking(table, alone)
+    beside = _said(model, *_stage(model, labels, tier, labels.helper))
+    found = tuple(np.where(asked, *both) for both in zip(beside, _said(model, table, alone), strict=True))
+    return *found, np.where(asked, labels.helper_usd, 0.0)
+
+
+def _said(model: LearnedModel, table: Table, stage: Stage) -> tuple[FloatArray, FloatArray, FloatArray]:
+    right, strongest = _probability(table, stage.right), _probability(table, stage.strongest_right)
+    loss = np.maximum(0.0, strongest - right)
+    return 1.0 / (1.0 + loss * model.unit_usd / np.exp(table.weigh(stage.onward_usd))), right, strongest
+
+
+def _worth_asking(table: Table, alone: Stage) -> BoolArray:
+    if alone.opinion is None:
+        return np.ones(len(table.values), dtype=bool)
+    agrees = np.maximum(LEAST_AGREEMENT, _probability(table, alone.opinion.agrees))
+    return np.asarray(agrees * np.exp(table.weigh(alone.onward_usd)) > np.exp(table.weigh(alone.opinion.usd)))
+
+
+def _climbed(labels: Labelled, judged: _Judged, tried: FloatArray, quality: FloatArray) -> Ladder:
+    count, below = judged.scores.shape
     got, paid = np.empty((len(tried), count)), np.empty((len(tried), count))
     everyone = np.arange(count)
+    spent = np.cumsum(labels.cost_usd, axis=1)
+    spent[:, :below] += np.cumsum(judged.opinion_usd, axis=1)
+    spent[:, below] += judged.opinion_usd.sum(axis=1)
     for row, threshold in enumerate(tried):
         if threshold >= STRICTEST:
             got[row], paid[row] = quality[:, -1], labels.cost_usd[:, -1]
             continue
-        passes = np.column_stack((found >= threshold, np.ones(count, dtype=bool)))
+        passes = np.column_stack((judged.scores >= threshold, np.ones(count, dtype=bool)))
         answered = passes.argmax(axis=1)
-        got[row] = quality[everyone, answered]
-        asked = np.arange(below + 1) <= answered[:, None]
-        consulted = np.minimum(answered + 1, below) * labels.helper_usd
-        paid[row] = (labels.cost_usd * asked).sum(axis=1) + consulted
+        got[row], paid[row] = quality[everyone, answered], spent[everyone, answered]
     return Ladder(tried, got, paid, quality[:, -1], labels.cost_usd[:, -1])
 
 
@@ -76,10 +115,8 @@ def _probability(table: Table, log_odds: Weighing) -> FloatArray:
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(table.weigh(log_odds), -50.0, 50.0))))
 
 
-def _stage(model: LearnedModel, labels: Labelled, position: int, tier: str) -> tuple[Table, Stage]:
-    other = labels.helper if labels.helper is not None else (labels.tiers[position - 1] if position else None)
-    stage = model.stage(tier, other)
-    table = next((t for t in labels.stages if (t.tier, t.other) == (tier, other)), None)
+def _stage(model: LearnedModel, labels: Labelled, tier: str, other: str | None) -> tuple[Table, Stage]:
+    stage, table = model.stage(tier, other), labels.stage(tier, other)
     if stage is None or table is None:
         raise ConfigError(f"the model was learned on {model.tiers} with helper {model.helper}, not on {labels.tiers}")
     return table, stage

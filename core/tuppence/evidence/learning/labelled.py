@@ -64,6 +64,10 @@ class Labelled:
     def __len__(self) -> int:
         return len(self.quality)
 
+    def stage(self, tier: str, other: str | None) -> Table | None:
+        """Find the traits of a tier's answers beside another's, or without one."""
+        return next((table for table in self.stages if (table.tier, table.other) == (tier, other)), None)
+
     def take(self, index: Index) -> Labelled:
         """Return some of the questions, in the order of `index`."""
         stages = tuple(replace(table, values=table.values[index]) for table in self.stages)
@@ -161,8 +165,8 @@ def _stages(rows: Sequence[Outcomes], tiers: tuple[str, ...], helper: str | None
     questions = [question_traits(request_of(row)) for row in rows]
     tables = []
     for position, tier in enumerate(tiers[:-1]):
-        others = [helper] if helper is not None else [None, *tiers[max(0, position - 1) : position]]
-        tables += [_table(rows, questions, tier, other) for other in others]
+        beside = (helper,) if helper is not None else tiers[max(0, position - 1) : position]
+        tables += [_table(rows, questions, tier, other) for other in (None, *beside)]
     return tuple(tables)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tuppence.checks.learned import LearnedModel, Stage, Weighing
+from tuppence.checks.learned import LearnedModel, Opinion, Stage, Weighing
 from tuppence.errors import ConfigError
 from tuppence.evidence.learning.labelled import FloatArray, Labelled, Table
 
@@ -43,10 +43,19 @@ def train(labels: Labelled) -> LearnedModel:
                 scaled.log_odds(labels.quality[:, position]),
                 scaled.log_odds(strongest),
                 scaled.log_cost(labels.cost_usd[:, position + 1]),
+                _opinion(labels, table, scaled),
             )
         )
     unit = float(labels.cost_usd[:, -1].mean())
     return LearnedModel(labels.tiers, labels.helper, _rounded(unit), tuple(stages), len(labels))
+
+
+def _opinion(labels: Labelled, table: Table, scaled: _Scaled) -> Opinion | None:
+    beside = None if table.other is not None else labels.stage(table.tier, labels.helper)
+    if labels.helper is None or beside is None:
+        return None
+    agrees = beside.values[:, beside.names.index("agrees")]
+    return Opinion(scaled.log_odds(agrees), scaled.log_cost(labels.helper_usd))
 
 
 class _Scaled:
