@@ -103,6 +103,16 @@ def test_a_dominated_helper_is_not_asked() -> None:
     assert found.model.helper is None
 
 
+def test_a_helper_that_costs_more_than_it_could_save_is_never_asked() -> None:
+    """The cascade is the one that it would be without: not refused for the price of opinions that nobody buys."""
+    dear = _changed(ROWS, "medium", lambda one: replace(one, score=1.0, pico_usd=10**13))
+    helped = calibrate(dear, tiers=TIERS, helper="medium", target=0.9).verdict
+    alone = calibrate(ROWS, tiers=TIERS, target=0.9).verdict
+    assert isinstance(helped, Certified)
+    assert isinstance(alone, Certified)
+    assert helped.saving.per_call == alone.saving.per_call
+
+
 def test_dropping_a_tier_moves_no_label_to_the_other_side() -> None:
     """With and without the dominated tier the same questions certify."""
     rows = _changed(ROWS, "medium", lambda one: replace(one, score=0.0, pico_usd=500_000_000))

@@ -182,33 +182,19 @@ def test_figures_of_other_tiers_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("usd", "helper", "refused"),
-    [
-        (prices(1, 2), None, False),
-        (prices(2, 1), None, True),
-        (prices(1, 2), prices(1.5)[:, 0], True),
-        (prices(1, 2), prices(0.5)[:, 0], False),
-        (prices(3, 1, 2), None, False),
-        (prices(2), None, True),
-    ],
+    ("usd", "refused"),
+    [(prices(1, 2), False), (prices(2, 1), True), (prices(3, 1, 2), False), (prices(2), True)],
 )
 def test_where_even_every_cheap_answer_kept_would_save_nothing_it_is_refused_at_once(
-    usd: FloatArray, helper: FloatArray | None, refused: bool
+    usd: FloatArray, refused: bool
 ) -> None:
-    """The helper's price counts: it is asked beside every draft."""
     names = ["a", "b", "c"][: usd.shape[1]]
-    found = hopeless(names, usd, target=0.95, delta=0.1, helper_usd=helper)
+    found = hopeless(names, usd, target=0.95, delta=0.1)
     assert isinstance(found, NoSaving) == refused
 
 
 def test_a_refusal_at_once_names_both_prices() -> None:
-    """And whether the helper is among them."""
     found = hopeless(["small", "large"], np.tile([0.002, 0.001], (9, 1)), target=0.95, delta=0.1)
     assert found is not None
     assert "small costs $0.002000 a call, large alone $0.001000" in found.words
     assert found.strongest_per_call == Decimal("0.001")
-    helped = hopeless(
-        ["small", "large"], np.tile([0.0005, 0.001], (9, 1)), target=0.95, delta=0.1, helper_usd=np.full(9, 0.001)
-    )
-    assert helped is not None
-    assert "small costs $0.001500 a call with the helper's opinion" in helped.words

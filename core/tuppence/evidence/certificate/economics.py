@@ -95,16 +95,13 @@ def dominated(tiers: Sequence[str], quality: FloatArray, usd: FloatArray) -> lis
     return found
 
 
-def hopeless(
-    tiers: Sequence[str], usd: FloatArray, *, target: float, delta: float, helper_usd: FloatArray | None = None
-) -> NoSaving | None:
+def hopeless(tiers: Sequence[str], usd: FloatArray, *, target: float, delta: float) -> NoSaving | None:
     """Refuse at once where no tier below the last is clearly cheaper, even if every answer of it were kept.
 
-    `usd` is (questions, tiers), strongest last; `helper_usd` (questions,) is what is paid beside every draft. Returns
-    None where there may be something to save.
+    `usd` is (questions, tiers), strongest last. A helper does not count: where its opinion does not pay, it is not
+    asked. Returns None where there may be something to save.
     """
-    beside = 0.0 if helper_usd is None else helper_usd[:, None]
-    drafts = usd[:, :-1] + beside
+    drafts = usd[:, :-1]
     saved = (usd[:, -1:] - drafts).T
     if (saved.mean(axis=1) + CLEAR * _error(saved) > 0.0).any():
         return None
@@ -115,9 +112,8 @@ def hopeless(
     if cheapest is None:
         reason = f"no tier beside {tiers[-1]} is worth asking"
     else:
-        helped = "" if helper_usd is None else " with the helper's opinion"
         reason = (
-            f"{tiers[cheapest]} costs ${dollars(amount(float(costs[cheapest])))} a call{helped}, {tiers[-1]} alone "
+            f"{tiers[cheapest]} costs ${dollars(amount(float(costs[cheapest])))} a call, {tiers[-1]} alone "
             f"${dollars(amount(strongest))}: even if every cheap answer were kept, nothing would be saved"
         )
     least = strongest if cheapest is None else float(costs[cheapest])

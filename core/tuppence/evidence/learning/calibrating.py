@@ -106,7 +106,7 @@ def calibrate_labelled(
     labels: Labelled, *, target: float, delta: float, objective: Objective | None = None, seed: int = 0
 ) -> Calibration:
     """Do as `calibrate` does with outcomes that were read already, and with all their tiers."""
-    nothing = _hopeless(labels, target, delta)
+    nothing = hopeless(labels.tiers, labels.cost_usd, target=target, delta=delta)
     if nothing is not None:
         return Calibration(nothing, None, {})
     learning, certifying = labels.split(_LEARNING_SHARE, seed=seed)
@@ -141,11 +141,6 @@ def _not_worth_asking(labels: Labelled) -> tuple[Dominated, ...]:
 
 def _beside(tiers: FloatArray, helper: FloatArray) -> FloatArray:
     return np.column_stack((tiers, helper))
-
-
-def _hopeless(labels: Labelled, target: float, delta: float) -> Verdict | None:
-    helper_usd = None if labels.helper is None else labels.helper_usd
-    return hopeless(labels.tiers, labels.cost_usd, target=target, delta=delta, helper_usd=helper_usd)
 
 
 def _refused(labels: Labelled, target: float, delta: float) -> Calibration:
