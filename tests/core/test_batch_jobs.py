@@ -375,6 +375,32 @@ def test_parts_wait_for_the_room_that_others_leave(store: BatchStore, client: An
     assert jobs.wait(job.id).answered == 6
 
 
+def test_room_that_a_part_leaves_in_the_same_step_counts(store: BatchStore, client: Any) -> None:
+    """A part that was asked before another one ended waits for the next step: the job is not blocked."""
+    one = jobs_of(store, client)
+    worst = one.status(one.submit([chat(0, "x")]).id).worst_usd
+    assert worst is not None
+    jobs = jobs_of(
+        store, client, budgets=Budgets(Budget(usd=worst * 3 / 2, per="month")), limits=Limits(lines=1, bytes=10_000)
+    )
+    job = jobs.submit([chat(n, f"{n}") for n in range(2)])
+    due(store, first=time.time() + 60, second=0.0)
+    assert jobs.advance(job.id).note == ""
+    due(store, first=0.0, second=0.0)
+    status = jobs.advance(job.id)
+    assert (status.answered, status.blocked) == (1, "")
+    assert jobs.wait(job.id).answered == 2
+
+
+def due(store: BatchStore, *, first: float, second: float) -> None:
+    """Set when the two parts of the latest job are looked at."""
+    with store.writing() as rows:
+        (job,) = rows.execute("SELECT MAX(job) FROM parts").fetchone()
+        (number,) = rows.execute("SELECT MIN(part) FROM parts WHERE job = ?", (job,)).fetchone()
+        for part, at in ((number, first), (number + 1, second)):
+            rows.execute("UPDATE parts SET next_at = ? WHERE job = ? AND part = ?", (at, job, part))
+
+
 def test_a_line_may_cost_too_much_for_one_call(store: BatchStore, client: Any) -> None:
     """Then the job is refused before anything is sent; so is one that no budget can count."""
     with pytest.raises(BudgetExceeded, match="line 'line 0' may cost up to"):

@@ -90,6 +90,9 @@ class Steps:
         try:
             while (moved := self._step(job, part)) is not None:
                 part = moved
+            if part.state == "settled":
+                # What it held is free: who lacked room before it in this step may have it in the next.
+                report.lacking = ""
         except (BudgetExceeded, BudgetError) as error:
             self._later(self._parts.get(job.job, number), 0.0)
             report.lacking = str(error)
