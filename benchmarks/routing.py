@@ -9,9 +9,10 @@ judged on the other.
 input_tokens, output_tokens, cost_usd}}}. Rows that a data set flags as `contaminated` are left out. Where questions
 have no category, their data set is their task. Costs are in dollars; a cascade pays every model that it asked, and
 `--helper` names one that is asked for its opinion only. `saved_at` is the saving when the threshold is chosen on the
-learning half; the controls `random` and `task_label` cost what the cascade costs at 98%. APGR is RouteLLM's, over the
-share of calls that reach the strongest tier. `--pairs` certifies every ordered pair of models, a line each. The last
-line of output is one JSON object.
+learning half, by what the model believes of the answers there; `as_recorded`, by their grades, which the model has
+learned from: more is saved then, and less kept than was wanted. The controls `random` and `task_label` cost what the
+cascade costs at 98%. APGR is RouteLLM's, over the share of calls that reach the strongest tier. `--pairs` certifies
+every ordered pair of models, a line each. The last line of output is one JSON object.
 """
 
 from __future__ import annotations
@@ -75,6 +76,10 @@ def _figures(rows: Sequence[Outcomes], tiers: tuple[str, ...], helper: str | Non
             "apgr_by_cost": cascade["apgr_by_cost"],
             "saved_at": {str(target): cascade[f"saved_{target}"] for target in TARGETS},
             "quality_at": {str(target): cascade[f"quality_{target}"] for target in TARGETS},
+            "as_recorded": {
+                f"{name}_at": {str(target): cascade[f"recorded_{name}_{target}"] for target in TARGETS}
+                for name in ("saved", "quality")
+            },
         },
         "certified": certified_figures(labels, promise),
         **_timings(usable, labels, tiers, helper),

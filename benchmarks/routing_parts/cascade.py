@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from tuppence.attempts import Verdict
 from tuppence.checks.learned import LearnedModel, learned
 from tuppence.effects import Consult
 from tuppence.evidence.certificate.ladder import Ladder
-from tuppence.evidence.learning.climbing import STRICTEST, expected_ladder, ladder, scores
+from tuppence.evidence.learning.climbing import STRICTEST, asked, expected_ladder, ladder, scores
 from tuppence.evidence.learning.labelled import FloatArray, Labelled, reply_of
+from tuppence.evidence.learning.ordering import cheapest_order
 from tuppence.evidence.learning.training import train
 from tuppence.evidence.metrics import apgr, oracle, quality_at_cost, random_at_cost, singles, task_label_curve
 from tuppence.evidence.metrics.controls import ByTask
@@ -38,19 +40,31 @@ def _halved(labels: Labelled, tasks: Sequence[str], *, seed: int) -> dict[str, f
     order = np.random.default_rng(seed).permutation(len(labels))
     learning, judging = order[: len(order) // 2], order[len(order) // 2 :]
     learn, judge = labels.take(learning), labels.take(judging)
-    model = train(learn)
-    chosen_among = _all_thresholds(model, learn)
-    expected = expected_ladder(model, learn, chosen_among)
-    judged = ladder(model, judge, chosen_among)
-    found = _areas(model, judge)
+    found: dict[str, float] = {}
     strong = judge.quality[:, -1].mean(), judge.cost_usd[:, -1].mean()
     for target in TARGETS:
-        at = _cheapest(expected, target / 100 * float(learn.quality[:, -1].mean()))
-        found[f"saved_{target}"] = float(1.0 - judged.cost[at].mean() / strong[1])
-        found[f"quality_{target}"] = float(judged.quality[at].mean() / strong[0])
+        order = cheapest_order(learn, target=target / 100)
+        climbing = learn.climbing(order), judge.climbing(order)
+        model = train(climbing[0])
+        at = _judged_at(target / 100, model, *climbing)
+        for name, judged in at.items():
+            found[f"{name}saved_{target}"] = float(1.0 - judged.cost.mean() / strong[1])
+            found[f"{name}quality_{target}"] = float(judged.quality.mean() / strong[0])
+        cost = float(at[""].cost.mean())
         if target == _MATCHED:
-            found |= _controls(learn, judge, tasks, (learning, judging), cost=float(judged.cost[at].mean()))
+            found |= _controls(learn, judge, tasks, (learning, judging), cost=cost)
+            found |= _areas(model, judge, order)
     return found
+
+
+def _judged_at(target: float, model: LearnedModel, learn: Labelled, judge: Labelled) -> dict[str, Ladder]:
+    """Choose a threshold on one half, by what the model believes of it and by what was recorded on it, and climb with
+    it on the other.
+    """
+    tried = _all_thresholds(model, learn)
+    wanted = target * float(learn.quality[:, -1].mean())
+    ways = {"": expected_ladder(model, learn, tried), "recorded_": ladder(model, learn, tried)}
+    return {name: ladder(model, judge, tried[[_cheapest(way, wanted)]]) for name, way in ways.items()}
 
 
 def _all_thresholds(model: LearnedModel, labels: Labelled) -> FloatArray:
@@ -62,23 +76,19 @@ def _cheapest(expected: Ladder, quality: float) -> int:
     return int(np.argmin(np.where(good, expected.cost.mean(axis=1), np.inf)))
 
 
-def _areas(model: LearnedModel, judge: Labelled) -> dict[str, float]:
+def _areas(model: LearnedModel, judge: Labelled, order: Sequence[str]) -> dict[str, float]:
     """Measure APGR over the share of calls that reach the strongest tier, as RouteLLM does, and over their cost."""
-    curve = ladder(model, judge, _all_thresholds(model, judge))
     means = judge.quality.mean(axis=0)
+    climbing = judge.climbing(order)
+    curve = ladder(model, climbing, _all_thresholds(model, climbing))
     if not means[-1] > means[0]:
         return {"apgr": float("nan"), "apgr_by_cost": float("nan")}
-    reached = _share_of_strongest(model, judge, curve.thresholds)
+    reached = asked(model, climbing, curve.thresholds)[..., -1].mean(axis=1)
     cheapest, dearest = judge.cost_usd[:, 0].mean(), judge.cost_usd[:, -1].mean()
     by_cost = (curve.cost.mean(axis=1) - cheapest) / (dearest - cheapest)
     quality = curve.quality.mean(axis=1)
     gap = {"weak": float(means[0]), "strong": float(means[-1])}
     return {"apgr": apgr(reached, quality, **gap), "apgr_by_cost": apgr(by_cost, quality, **gap)}
-
-
-def _share_of_strongest(model: LearnedModel, judge: Labelled, tried: FloatArray) -> FloatArray:
-    best = scores(model, judge).max(axis=1)
-    return np.asarray([(best < threshold).mean() for threshold in tried])
 
 
 def _controls(
@@ -126,10 +136,10 @@ def decision_us(model: LearnedModel, rows: Sequence[Outcomes]) -> float:
         opinion = None if model.helper is None else reply_of(row.by_model[model.helper], model.helper)
         started = time.perf_counter()
         verdict = check(request, reply)
-        if opinion is not None and not hasattr(verdict, "score"):
+        if not isinstance(verdict, Verdict):
             with suppress(StopIteration):
-                asked = next(verdict)
-                assert isinstance(asked, Consult)
-                verdict.send(opinion)
+                effect = next(verdict)
+                while True:
+                    effect = verdict.send(opinion if isinstance(effect, Consult) else True)
         times.append(time.perf_counter() - started)
     return round(float(np.median(times)) * 1e6, 1)

@@ -58,6 +58,7 @@ def _tried(labels: Labelled, promise: Promise, seed: int) -> tuple[float, float,
     calibration = calibrate_labelled(learn, target=promise.target, delta=promise.delta, seed=seed)
     # What is refused at the first look still has a best threshold in hindsight.
     model = calibration.model or train(learn)
+    judge, labels = judge.climbing(model.tiers), labels.climbing(model.tiers)
     strong_cost = judge.cost_usd[:, -1].mean()
     everything = np.concatenate(([STRICTEST], np.unique(scores(model, judge))[::-1], [0.0]))
     hindsight = ladder(model, judge, everything)

@@ -15,7 +15,7 @@ from tuppence.amending import Amended
 from tuppence.attempts import Cause
 from tuppence.books import Books
 from tuppence.cache.prefix import PrefixPlanner
-from tuppence.effects import Ask, Consult, Declined, Effect, Failed, Gate, Plan, Sleep, held
+from tuppence.effects import Ask, Consult, Declined, Effect, Failed, Gate, Plan, Sleep, Undecided, held
 from tuppence.errors import RequestError, ScopeError
 from tuppence.limiting import limiting
 from tuppence.marking import marking
@@ -111,8 +111,11 @@ class Asking:
         limits = limiting(self.policy.limits, tier, gate, self.books)
         return Amended(edits, [one for one in (marks, limits) if one is not None])
 
-    def conduct(self, plan: Plan[R]) -> Plan[R]:
-        """Run a check's or a shaper's own plan; the tiers that it asks get the same guards, retries and accounting."""
+    def conduct(self, plan: Plan[R], *, threshold: float | None = None) -> Plan[R]:
+        """Run a check's or a shaper's own plan; the tiers that it asks get the same guards, retries and accounting.
+
+        `threshold` is what a check's score is held against; without one nothing is decided yet.
+        """
         outcome: Any = None
         while True:
             try:
@@ -120,7 +123,10 @@ class Asking:
             except StopIteration as done:
                 result: R = done.value
                 return result
-            outcome = yield from self._step(effect)
+            if isinstance(effect, Undecided):
+                outcome = threshold is None or effect.low < threshold <= effect.high
+            else:
+                outcome = yield from self._step(effect)
 
     def _step(self, effect: Effect[Any]) -> Plan[Any]:
         """Plan what such a plan asks for; raise `RequestError` where it names no tier, or asks past the policy."""

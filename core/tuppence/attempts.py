@@ -8,6 +8,7 @@ attempts.
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -179,6 +180,8 @@ class Verdict:
     score: float
     """In [0, 1]; 1 is certainly good enough."""
     reason: str
+    straight_above: float = math.inf
+    """Under a threshold above this one the strongest tier is asked next, and none between: none is worth its price."""
 
 
 _process = ""

@@ -22,7 +22,7 @@ class Climb:
 
     __slots__ = (
         "again", "asking", "best", "books", "drafts", "error", "full", "means", "mode", "policy", "reply", "spilled",
-        "threshold",
+        "straight", "threshold",
     )  # fmt: skip
 
     def __init__(self, policy: Policy, books: Books, mode: Mode, asks: int) -> None:
@@ -34,6 +34,8 @@ class Climb:
         self.threshold = policy.threshold
         self.again = asks > 0
         """A framework has tried this call before."""
+        self.straight = False
+        """The check holds no tier before the strongest worth its price."""
         self.reply: Reply | None = None
         self.best: tuple[float, Reply, Attempt] | None = None
         """The rejected draft with the highest score."""
@@ -64,7 +66,7 @@ class Climb:
     def _each(self, able: list[Tier], cause: Cause) -> Plan[None]:
         rejected = ""
         for position, tier in enumerate(able, start=1):
-            if tier.place == rejected:
+            if tier.place == rejected or (self.straight and tier.place != able[-1].place):
                 continue
             if self.means is not None and not (yield from self.means.affords(tier)):
                 self.error = self.error or self.means.refusal
@@ -199,7 +201,7 @@ class Climb:
     def consult(self, opinion: Plan[Verdict]) -> Plan[Verdict]:
         """Run a check's own plan; what breaks in it scores 0."""
         try:
-            return (yield from self.asking.conduct(opinion))
+            return (yield from self.asking.conduct(opinion, threshold=self.threshold))
         except Exception as error:
             return self._broken_check(error)
 
@@ -211,6 +213,7 @@ class Climb:
             self._accept(reply, attempt)
             return True
         attempt.outcome = "rejected"
+        self.straight = self.threshold > verdict.straight_above
         self.drafts = (*self.drafts, reply)
         if self.best is None or verdict.score >= self.best[0]:
             self.best = (verdict.score, reply, attempt)

@@ -21,7 +21,7 @@ from tuppence.evidence.outcomes import Outcome, Outcomes  # noqa: E402
 from tuppence.policy import Policy  # noqa: E402
 from tuppence.tiers import Tier  # noqa: E402
 
-from .made_up_outcomes import made_up  # noqa: E402
+from .made_up_outcomes import MODELS, made_up  # noqa: E402
 
 ROWS = list(made_up(1_500, seed=11))
 TIERS = ("small", "large")
@@ -104,13 +104,13 @@ def test_a_dominated_helper_is_not_asked() -> None:
 
 
 def test_a_helper_that_costs_more_than_it_could_save_is_never_asked() -> None:
-    """The cascade is the one that it would be without: not refused for the price of opinions that nobody buys."""
+    """It saves what it would save without: not refused for the price of opinions that nobody buys."""
     dear = _changed(ROWS, "medium", lambda one: replace(one, score=1.0, pico_usd=10**13))
     helped = calibrate(dear, tiers=TIERS, helper="medium", target=0.9).verdict
     alone = calibrate(ROWS, tiers=TIERS, target=0.9).verdict
     assert isinstance(helped, Certified)
     assert isinstance(alone, Certified)
-    assert helped.saving.per_call == alone.saving.per_call
+    assert helped.saving.share.value == pytest.approx(alone.saving.share.value, abs=0.03)
 
 
 def test_dropping_a_tier_moves_no_label_to_the_other_side() -> None:
@@ -171,3 +171,25 @@ def test_without_a_certificate_nothing_is_saved(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no certificate to save: no tier mix saves money"):
         found.save(tmp_path / "certificate.json")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_tiers_are_asked_in_the_order_that_costs_least() -> None:
+    """A better tier goes first where the cheapest seldom suffices alone, and the certificate says so."""
+    found = calibrate(ROWS, tiers=MODELS, target=0.9)
+    assert isinstance(found.verdict, Certified)
+    assert found.model is not None
+    assert found.model.tiers == ("medium", "small", "large")
+    assert found.certificate().route_version == found.reordered == "medium > small > large"
+    in_order = calibrate(ROWS, tiers=("medium", "small", "large"), target=0.9)
+    assert in_order.reordered == ""
+    assert in_order.verdict == found.verdict
+
+
+def test_a_tier_that_saves_nothing_beside_the_others_is_not_asked() -> None:
+    """One that is nearly as dear as the strongest has its use for nobody."""
+    dear = _changed(ROWS, "medium", lambda one: replace(one, pico_usd=(one.pico_usd or 0) * 12))
+    found = calibrate(dear, tiers=MODELS, target=0.95)
+    assert found.model is not None
+    assert found.model.tiers == TIERS
+    assert [(one.tier, "not expected to save" in one.reason) for one in found.dropped] == [("medium", True)]
+    assert found.verdict == calibrate(ROWS, tiers=TIERS, target=0.95).verdict

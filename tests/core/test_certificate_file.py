@@ -273,7 +273,7 @@ def test_several_ways_out_are_all_named() -> None:
     ("certified", "live", "said"),
     [
         ("", start_at("large"), "is not what was certified (no route)"),
-        ("r1", None, "the learned route r1 was certified, and the policy has none"),
+        ("r1", None, "the route r1 was certified, and the policy has none"),
         ("r1", start_at("large"), "is not what was certified (r1)"),
     ],
 )

@@ -41,9 +41,9 @@ from tuppence.evidence.certificate.floor import least_labels
 from tuppence.evidence.certificate.live import LiveCertificate, live_certificate
 from tuppence.evidence.certificate.using import certificate_id, certified, check_path
 from tuppence.evidence.learning import calibrate
-from tuppence.evidence.learning.climbing import scores
+from tuppence.evidence.learning.climbing import asked, scores
 from tuppence.evidence.learning.labelled import labelled
-from tuppence.evidence.outcomes import Outcomes
+from tuppence.evidence.outcomes import Outcome, Outcomes
 from tuppence.evidence.replay import Player, recorded
 from tuppence.flow import plan
 from tuppence.policy import Policy, Retries
@@ -86,8 +86,19 @@ def helped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _written(tmp_path_factory.mktemp("helped"), ("small", "large"), "medium")
 
 
+def _dearer(rows: Iterable[Outcomes], model: str, times: int) -> list[Outcomes]:
+    def dearer(one: Outcome) -> Outcome:
+        return replace(one, pico_usd=(one.pico_usd or 0) * times)
+
+    return [replace(row, by_model={**row.by_model, model: dearer(row.by_model[model])}) for row in rows]
+
+
 def _policy(path: Path, outside: Any = "note", **options: Any) -> Policy:
     return Policy(**{"tiers": (SMALL, LARGE), **certified(path, outside=outside), **options})
+
+
+def _tiers(result: Result) -> list[str]:
+    return [attempt.tier for attempt in result.attempts]
 
 
 def _warned(build: Callable[[], Policy]) -> tuple[Policy, list[str]]:
@@ -105,6 +116,45 @@ def _asked(policy: Policy, question: str = QUESTION) -> tuple[Result, list[str]]
 
 
 # -- inside
+
+
+@pytest.fixture(scope="module")
+def reordered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Certify a ladder that asks its second tier first."""
+    folder = tmp_path_factory.mktemp("reordered")
+    found = calibrate(made_up(1_500, seed=11), tiers=MODELS, target=0.9)
+    assert found.reordered == "medium > small > large"
+    found.save(folder / "certificate.json")
+    return folder / "certificate.json"
+
+
+def test_the_certified_order_is_the_one_in_which_the_tiers_are_asked(reordered: Path) -> None:
+    """The policy names its tiers cheapest first, as ever, and runs inside; the route says what is asked first."""
+    policy, warned = _warned(lambda: _policy(reordered, tiers=(SMALL, MEDIUM, LARGE)))
+    assert warned == []
+    result, (first, *_) = _asked(policy)
+    assert first == "medium"
+    assert result.decision.route == "certified order: medium, small, large"
+    assert result.decision.outside == ""
+
+
+def test_without_its_route_a_reordered_ladder_is_outside(reordered: Path) -> None:
+    """The check alone does not know in which order it is asked."""
+    options = {name: value for name, value in certified(reordered).items() if name != "route"}
+    policy, (warning,) = _warned(lambda: Policy(tiers=(SMALL, MEDIUM, LARGE), **options))
+    assert "the route medium > small > large was certified, and the policy has none" in warning
+    assert policy.standing is not None
+    assert policy.standing.outside
+
+
+def test_a_tier_that_calibration_left_out_is_never_asked(tmp_path: Path) -> None:
+    """It may stay in the policy: the route goes by it."""
+    found = calibrate(_dearer(made_up(1_500, seed=11), "medium", 12), tiers=MODELS, target=0.95)
+    assert found.reordered == "small > large"
+    found.save(tmp_path / "certificate.json")
+    policy, warned = _warned(lambda: _policy(tmp_path / "certificate.json", tiers=(SMALL, MEDIUM, LARGE)))
+    assert warned == []
+    assert all("medium" not in _asked(policy, row.query)[1] for row in TRAFFIC[:20])
 
 
 def test_a_policy_as_certified_runs_inside_and_says_nothing(path: Path) -> None:
@@ -205,8 +255,12 @@ def test_a_missing_helper_is_a_way_to_run_outside(helped: Path) -> None:
     """The program starts all the same; without the opinion no cheap answer is vouched for."""
     policy, (warning,) = _warned(lambda: _policy(helped))
     assert "the helper medium was certified" in warning
-    assert _asked(policy)[1] == ["small", "large"]
-    assert _warned(lambda: _policy(helped, judges=(MEDIUM,)))[1] == []
+    whole, warned = _warned(lambda: _policy(helped, judges=(MEDIUM,)))
+    assert warned == []
+    pairs = zip(_traffic(whole, TRAFFIC[:50]), _traffic(policy, TRAFFIC[:50]), strict=True)
+    without = [_tiers(two) for one, two in pairs if "medium" in _tiers(one)]
+    assert without
+    assert all(tiers == ["small", "large"] for tiers in without)
 
 
 def test_text_that_a_tier_adds_is_part_of_what_was_certified(path: Path, tmp_path: Path) -> None:
@@ -404,27 +458,29 @@ def test_answers_from_a_cache_are_no_saving_of_the_certificate(path: Path, tmp_p
 @pytest.mark.parametrize("tiers", [("small", "large"), MODELS], ids=["two tiers", "three tiers"])
 def test_drift_is_seen_where_there_is_some(tmp_path: Path, tiers: tuple[str, ...]) -> None:
     """Traffic like the labels raises no alarm on any tier, though a higher one sees only what the lower failed.
-    Questions that the cheapest cannot answer do.
+    Questions that the first cannot answer do.
     """
     path = _written(tmp_path, tiers)
     policy = _policy(path, tiers=tuple(tier for tier in (SMALL, MEDIUM, LARGE) if tier.name in tiers))
     alike = _live(path, _kept(tmp_path, _traffic(policy, TRAFFIC)))
     assert alike.drifted == ()
-    assert set(alike.watched) == {f"score.{tier}" for tier in tiers[:-1]}
+    first, *others = (tier.name for tier in read_certificate(path).tiers)
+    assert set(alike.watched) == {f"score.{tier}" for tier in (first, *others[:-1])}
     (other := tmp_path / "other").mkdir()
-    beyond_it = [row for row in TRAFFIC if row.by_model["small"].score == 0]
+    beyond_it = [row for row in TRAFFIC if row.by_model[first].score == 0]
     found = _live(path, _kept(other, _traffic(policy, beyond_it)))
-    assert "score.small" in {one.name for one in found.drifted}
+    assert f"score.{first}" in {one.name for one in found.drifted}
     assert any("traffic has drifted" in doubt for doubt in found.doubts)
 
 
 def test_a_higher_tier_is_compared_with_the_labels_that_came_to_it() -> None:
     """Where the lowest tier answers much, what is left to the next one is harder, with scores of its own."""
-    found = calibrate(LABELLED, tiers=MODELS, target=0.5)
+    found = calibrate(_dearer(LABELLED, "medium", 4), tiers=MODELS, target=0.8)
     assert found.model is not None
+    assert found.model.tiers == MODELS
     _, certifying = labelled(LABELLED, tiers=MODELS).split(0.3, seed=0)
-    given = scores(found.model, certifying)
-    left = given[given[:, 0] < found.certificate().threshold, 1]
+    given, threshold = scores(found.model, certifying), found.certificate().threshold
+    left = given[asked(found.model, certifying, np.array([threshold]))[0, :, 1], 1]
     assert len(left) < len(given)
     assert found.reference["score.medium"].n == len(left)
     assert found.reference["score.medium"].mean == pytest.approx(left.mean())

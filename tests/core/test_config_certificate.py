@@ -16,7 +16,7 @@ from tuppence.errors import ConfigError
 from tuppence.evidence.certificate import read_certificate
 from tuppence.evidence.learning import calibrate, check_path
 
-from .made_up_outcomes import made_up
+from .made_up_outcomes import MODELS, made_up
 
 SMALL = "{name: small, class: openai_compatible, model: s-1, base_url: 'http://localhost:1/v1', price: unpriced}"
 LARGE = "{name: large, class: openai_compatible, model: l-1, base_url: 'http://localhost:1/v1', price: unpriced}"
@@ -121,3 +121,17 @@ def test_without_a_certificate_nothing_changes(load: Load) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert load(text).policy().standing is None
+
+
+def test_a_certified_order_is_the_policys_route(load: Load, tmp_path: Path) -> None:
+    """The file names its tiers cheapest first; a route of its own has no room beside the certified one."""
+    calibrate(made_up(1500, seed=11), tiers=MODELS, target=0.9).save(_certificate(tmp_path))
+    tiers = TIERS.replace(
+        "  - {name: large", f"  - {SMALL.replace('small', 'medium').replace('s-1', 'm-1')}\n  - {{name: large"
+    )
+    policy = load(f"{tiers}certificate: promises/certificate.json\n").policy()
+    assert str(policy.route) == "the certified order medium > small > large"
+    assert policy.standing is not None
+    assert policy.standing.outside == ()
+    with pytest.raises(ConfigError, match="route stands beside a certificate, which sets it"):
+        load(f"{tiers}route: {{start_at: large}}\ncertificate: promises/certificate.json\n")

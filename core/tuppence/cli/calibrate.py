@@ -97,7 +97,8 @@ def _show(found: Calibration, format: TableOrJson) -> None:  # noqa: A002
     verdict = found.verdict
     dropped = [f"{one.tier} is not asked: {one.reason}" for one in found.dropped]
     if format is TableOrJson.json:
-        told = {**as_json(verdict), "dropped": dropped, "skipped_rows": found.skipped}
+        asked = None if found.model is None else found.model.tiers
+        told = {**as_json(verdict), "order": asked, "dropped": dropped, "skipped_rows": found.skipped}
         terminal.out(f"{json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False)}\n")
         return
     from rich.text import Text
@@ -105,7 +106,8 @@ def _show(found: Calibration, format: TableOrJson) -> None:  # noqa: A002
     skipped = (
         [f"{found.skipped:,} rows left out: not all models were asked, graded and priced"] if found.skipped else []
     )
-    lines = [*notes(verdict), *dropped, *skipped, "", verdict.words]
+    order = [f"asked in the order {found.reordered}"] if found.reordered else []
+    lines = [*notes(verdict), *order, *dropped, *skipped, "", verdict.words]
     terminal.show(*([as_table(verdict)] if verdict.trials else []), *(Text(line) for line in lines))
 
 

@@ -16,7 +16,7 @@ from tuppence.errors import ConfigError
 
 _AT: Loc = ("certificate",)
 _SET = ("check", "threshold")
-"""What a certificate says itself."""
+"""What a certificate always says itself."""
 
 # As in `evidence.certificate.using`, which a file without a certificate does not load.
 Outside = Literal["note", "strongest"]
@@ -46,10 +46,11 @@ def certificate_faults(settings: CertificateSettings | None, said: Collection[st
     """Find what a certificate cannot stand beside, and one that cannot be read; `said` are the file's own keys."""
     if settings is None:
         return
-    for key in _SET:
-        if key in said:
-            yield Fault((key,), f"{key} stands beside a certificate, which sets it: remove {key}, or the certificate")
+    sets: Collection[str] = _SET
     try:
-        certified_parts(settings, folder)
+        sets = certified_parts(settings, folder)
     except ConfigError as error:
         yield Fault(_AT, str(error))
+    for key in sets:
+        if key in said:
+            yield Fault((key,), f"{key} stands beside a certificate, which sets it: remove {key}, or the certificate")

@@ -6,7 +6,18 @@ is sent back in. Failures are values here (`Failed`, `Broken`), so that a plan c
 anything else.
 """
 
-from tuppence.effects.asking import Ask, Call, Consult, Declined, Deliver, Failed, FailureKind, Reshape, Sleep
+from tuppence.effects.asking import (
+    Ask,
+    Call,
+    Consult,
+    Declined,
+    Deliver,
+    Failed,
+    FailureKind,
+    Reshape,
+    Sleep,
+    Undecided,
+)
 from tuppence.effects.plans import Broken, Effect, Gate, Plan, held, live
 from tuppence.effects.remembering import (
     Audit,
@@ -71,6 +82,7 @@ __all__ = [
     "Sleep",
     "StreamingCheck",
     "Subject",
+    "Undecided",
     "held",
     "live",
 ]

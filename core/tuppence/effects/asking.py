@@ -72,6 +72,16 @@ class Consult(Effect[Reply | Failed | Declined]):
 
 
 @dataclass(slots=True)
+class Undecided(Effect[bool]):
+    """Ask whether the threshold lies above `low` and not above `high`: only there can a check that has scored so far go
+    either way. Never performed as it stands: the climb knows the threshold.
+    """
+
+    low: float
+    high: float
+
+
+@dataclass(slots=True)
 class Deliver(Effect[None]):
     """Hand a reply that was held, or cached, to the user's stream."""
 

@@ -21,7 +21,7 @@ or nothing then (S. Browne, "Reaching goals by a deadline", Advances in Applied 
 every bet, from what is won and how much time is left, was proposed for tests like this one by V. Voracek and
 F. Orabona, "STaR-Bets", arXiv:2505.22422.
 
-    p = W * delta / 1.05                             the chance, at fair odds, of getting from W to the goal in time
+    p = W * delta / 1.2                              the chance, at fair odds, of getting from W to the goal in time
     L = phi(z) / (p * sqrt(v * labels left)),        z the p-quantile of the normal distribution, phi its density
 
 with v the variance of x. It stakes little once the goal is near, and more when time runs out. Measured on cascades of
@@ -42,7 +42,7 @@ from tuppence.evidence.certificate.ladder import FloatArray, Ladder
 
 MOST = 0.98
 """Part of the largest stake that is ever used: at all of it one lost answer would end the game."""
-_GOAL = 1.05
+_GOAL = 1.2
 """Aimed at, in parts of 1 / delta: who aims at exactly that ends a little below it as often as above."""
 _SETTLED = 10
 """Labels for which one stake is settled. One stake a label would take ten times as long and certify hardly more."""

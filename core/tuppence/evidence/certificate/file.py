@@ -70,13 +70,13 @@ class Certificate:
     delta: float
     threshold: float
     tiers: tuple[TierRecord, ...]
-    """Cheapest first; the last is the strongest."""
+    """In the order in which they are asked; the last is the strongest."""
     helpers: tuple[TierRecord, ...]
     """Models that are asked for an opinion only."""
     learned_version: str
     """Hash of the numbers that the policy's check learned."""
     route_version: str
-    """The same of a learned route; empty where the policy has none."""
+    """The order in which the tiers are asked, where it is not the policy's own; empty where the policy has no route."""
     policy_version: str
     """The policy's and its prompts' version; empty where nobody named one."""
     labels: Labels
@@ -103,7 +103,7 @@ def issue(
     `reference` gives the (mean, std, n) of each score and trait on the labels. Raises `ConfigError` without tiers.
     """
     if not tiers:
-        raise ConfigError("a certificate has no tiers: give those that the policy climbs, cheapest first")
+        raise ConfigError("a certificate has no tiers: give those that the policy climbs, the strongest last")
     known = {
         name: one if isinstance(one, Reference) else Reference(*one) for name, one in (reference or {}).items()
     }  # fmt: skip

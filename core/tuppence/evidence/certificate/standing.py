@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tuppence.evidence.certificate.file import Certificate, TierRecord, prompt_of
+from tuppence.evidence.certificate.file import Certificate, prompt_of
+from tuppence.evidence.certificate.order import same
 
 if TYPE_CHECKING:
     from tuppence.effects import Check
@@ -35,11 +36,16 @@ def _tiers(certificate: Certificate, policy: Policy) -> list[str]:
         return []
     missing = [one.said for one in certified if not any(same(one, tier) for tier in live)]
     strange = [_called(tier) for tier in live if not any(same(one, tier) for one in certified)]
+    if certificate.route_version:
+        # The route asks the certified tiers, in their order, and no others.
+        strange = []
     if missing or strange:
         return [
             *(f"the tier {name} was certified and is not in the policy" for name in missing),
             *(f"the tier {name} of the policy was not certified" for name in strange),
         ]
+    if certificate.route_version:
+        return []
     stand, stood = ", ".join(map(_called, live)), ", ".join(one.said for one in certified)
     return [f"the tiers stand in another order: {stand}; certified was {stood}"]
 
@@ -83,7 +89,7 @@ def _climb(certificate: Certificate, policy: Policy) -> list[str]:
     found = []
     route, certified = policy.route, certificate.route_version
     if route is None and certified:
-        found.append(f"the learned route {certified} was certified, and the policy has none")
+        found.append(f"the route {certified} was certified, and the policy has none")
     if route is not None and (not certified or getattr(route, "version", None) != certified):
         found.append(f"the policy's route ({route}) is not what was certified ({certified or 'no route'})")
     if policy.max_usd_per_call is not None:
@@ -91,13 +97,6 @@ def _climb(certificate: Certificate, policy: Policy) -> list[str]:
     if policy.budgets is not None:
         found.append("a budget may end a climb before the strongest tier is asked")
     return found
-
-
-def same(one: TierRecord, tier: Tier) -> bool:
-    """Say whether a tier is a certified one: by its model, or by its name where only that was recorded."""
-    if one.provider is not None and tier.provider is not None and one.provider != tier.provider:
-        return False
-    return one.model == tier.model if one.model else one.name in (tier.name, tier.model)
 
 
 def _called(tier: Tier) -> str:

@@ -20,7 +20,8 @@ from tuppence.checks.learned import Learned, LearnedModel, learned
 from tuppence.effects import Plan, Route
 from tuppence.errors import ConfigError
 from tuppence.evidence.certificate.file import Certificate, read_certificate
-from tuppence.evidence.certificate.standing import same, stands
+from tuppence.evidence.certificate.order import order_of, same
+from tuppence.evidence.certificate.standing import stands
 from tuppence.policy import Standing
 from tuppence.request import Reply, Request
 
@@ -46,17 +47,20 @@ def certificate_id(certificate: Certificate) -> str:
 def certified(path: str | os.PathLike[str], *, outside: Outside = "note") -> dict[str, Any]:
     """Return the certified check and threshold as keyword arguments: `ChatTuppence(tiers=[...], **certified(path))`.
 
-    They fit `TuppenceLLM`, `wrap` and `Policy` too. The learned check is read from `check_path(path)`. A policy that
-    runs outside the certificate warns when it is built, and each of its calls says so; with `outside="strongest"` the
+    And a route, where the tiers are asked in another order than the one in which they were given to calibrate. They fit
+    `TuppenceLLM`, `wrap` and `Policy` too. The learned check is read from `check_path(path)`. A policy that runs
+    outside the certificate warns when it is built, and each of its calls says so; with `outside="strongest"` the
     strongest tier answers them. Raises `ConfigError` where a file cannot be read.
     """
     if outside not in get_args(Outside):
         raise ConfigError(f"outside is {outside!r}: it is one of {', '.join(map(repr, get_args(Outside)))}")
     certificate = read_certificate(path)
     check = learned(check_path(path))
+    order = order_of(certificate)
     return {
         "check": InUse(certificate, certificate_id(certificate), check, check.version, outside),
         "threshold": certificate.threshold,
+        **({} if order is None else {"route": order}),
     }  # fmt: skip
 
 

@@ -16,7 +16,6 @@ from tuppence.errors import ConfigError
 from tuppence.evidence.certificate import (
     Certificate,
     Certified,
-    Dominated,
     Objective,
     Reference,
     Verdict,
@@ -27,8 +26,10 @@ from tuppence.evidence.certificate import (
     reference,
 )
 from tuppence.evidence.certificate.using import check_path
-from tuppence.evidence.learning.climbing import STRICTEST, ladder, scores, thresholds
+from tuppence.evidence.learning.climbing import STRICTEST, asked, ladder, scores, thresholds
 from tuppence.evidence.learning.labelled import FloatArray, Labelled, labelled, whole
+from tuppence.evidence.learning.ordering import cheapest_order, margin_of
+from tuppence.evidence.learning.scoring import scored
 from tuppence.evidence.learning.training import train
 from tuppence.evidence.outcomes import Outcomes
 from tuppence.tiers import Tier
@@ -36,6 +37,14 @@ from tuppence.tiers import Tier
 # Measured on cascades of two models with 1,000 labels: learning from more makes the check little better, and every
 # label that does not certify makes the promise weaker.
 _LEARNING_SHARE = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A tier that is asked neither for its answer nor for its opinion."""
+
+    tier: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +56,10 @@ class Calibration:
     """None where there was nothing to learn it for."""
     reference: dict[str, Reference]
     """What the check's scores were like on the labels that certify, by tier."""
-    dropped: tuple[Dominated, ...] = ()
-    """Tiers that are not worth asking."""
+    tiers: tuple[str, ...] = ()
+    """Those given, in the order given; the model may leave some out, and ask them in another."""
+    dropped: tuple[Dropped, ...] = ()
+    """Tiers and helpers that are not worth asking."""
     skipped: int = 0
     """Rows that were left out, because a tier was not asked, graded or priced on them."""
 
@@ -63,8 +74,13 @@ class Calibration:
         return issue(
             self.verdict, tiers=[_known(name, configured) for name in self.model.tiers],
             helpers=[_known(name, configured) for name in _named(self.model.helper)],
-            learned_version=self.model.version, reference=self.reference,
+            learned_version=self.model.version, route_version=self.reordered, reference=self.reference,
         )  # fmt: skip
+
+    @property
+    def reordered(self) -> str:
+        """Which tiers are asked, in their order; empty where they are those given."""
+        return "" if self.model is None or self.model.tiers == self.tiers else " > ".join(self.model.tiers)
 
     def save(self, path: str | os.PathLike[str], *, configured: Sequence[Tier] = ()) -> Path:
         """Write the certificate, and the learned check beside it; return the check's path."""
@@ -99,7 +115,8 @@ def calibrate(
             return replace(_refused(labels, target, delta), dropped=dropped)
         labels = labelled(usable, tiers=kept, helper=None if helper in names else helper)
     found = calibrate_labelled(labels, target=target, delta=delta, objective=objective, seed=seed)
-    return replace(found, dropped=dropped, skipped=len(all_rows) - len(labels))
+    dropped = (*dropped, *_passed_over(found))
+    return replace(found, tiers=tuple(tiers), dropped=dropped, skipped=len(all_rows) - len(labels))
 
 
 def calibrate_labelled(
@@ -108,8 +125,11 @@ def calibrate_labelled(
     """Do as `calibrate` does with outcomes that were read already, and with all their tiers."""
     nothing = hopeless(labels.tiers, labels.cost_usd, target=target, delta=delta)
     if nothing is not None:
-        return Calibration(nothing, None, {})
+        return Calibration(nothing, None, {}, labels.tiers)
     learning, certifying = labels.split(_LEARNING_SHARE, seed=seed)
+    if len(labels.tiers) > 2:
+        order = cheapest_order(learning, target=target, margin=margin_of(len(certifying), delta))
+        learning, certifying = learning.climbing(order), certifying.climbing(order)
     model = train(learning)
     tried = thresholds(scores(model, learning))
     verdict = certify(
@@ -117,26 +137,32 @@ def calibrate_labelled(
         objective=objective or Objective(),
     )  # fmt: skip
     threshold = verdict.threshold if isinstance(verdict, Certified) else STRICTEST
-    return Calibration(verdict, model, _references(model, certifying, float(threshold)))
+    return Calibration(verdict, model, _references(model, certifying, float(threshold)), labels.tiers)
 
 
 def _references(model: LearnedModel, labels: Labelled, threshold: float) -> dict[str, Reference]:
     """Describe each tier's scores on the questions that come to it: live, a higher tier sees what the lower failed."""
-    found = scores(model, labels)
-    known, asked = {}, np.ones(len(found), dtype=bool)
+    found, coming = scored(model, labels), asked(model, labels, np.array([threshold]))[0]
+    shown = found.kept_up_to if labels.helper is None else found.told("scores", np.array(threshold))
+    known = {}
     for column, tier in enumerate(model.tiers[:-1]):
-        if asked.any():
-            known[f"score.{tier}"] = reference(found[asked, column])
-        asked &= found[:, column] < threshold
+        if coming[:, column].any():
+            known[f"score.{tier}"] = reference(shown[coming[:, column], column])
     return known
 
 
-def _not_worth_asking(labels: Labelled) -> tuple[Dominated, ...]:
+def _passed_over(found: Calibration) -> list[Dropped]:
+    asked = found.tiers if found.model is None else found.model.tiers
+    reason = "to ask it as well is not expected to save anything"
+    return [Dropped(tier, reason) for tier in found.tiers if tier not in asked]
+
+
+def _not_worth_asking(labels: Labelled) -> tuple[Dropped, ...]:
     """Find dominated tiers and helpers. The last tier stays: it is what savings are measured against."""
     names = (*labels.tiers, *_named(labels.helper))
     quality, usd = _beside(labels.quality, labels.helper_quality), _beside(labels.cost_usd, labels.helper_usd)
     found = dominated(names, quality[:, : len(names)], usd[:, : len(names)])
-    return tuple(one for one in found if one.tier != labels.tiers[-1])
+    return tuple(Dropped(one.tier, one.reason) for one in found if one.tier != labels.tiers[-1])
 
 
 def _beside(tiers: FloatArray, helper: FloatArray) -> FloatArray:

@@ -4,27 +4,22 @@ runs the flow itself and is slower; a test holds that both decide alike.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-import numpy.typing as npt
 
-from tuppence.checks.learned import LEAST_AGREEMENT, LearnedModel, Stage, Weighing
-from tuppence.errors import ConfigError
+from tuppence.checks.learned import LearnedModel
 from tuppence.evidence.certificate.ladder import Ladder
-from tuppence.evidence.learning.labelled import FloatArray, Labelled, Table
-
-BoolArray = npt.NDArray[np.bool_]
+from tuppence.evidence.learning.labelled import FloatArray, Labelled
+from tuppence.evidence.learning.scoring import BoolArray, Scored, scored
 
 STRICTEST = np.nextafter(1.0, 2.0)
 """Above every score: the strongest tier always answers, and nothing below it is asked."""
-_STEPS = 50
+_SHARES = np.linspace(0.005, 0.995, 199)
 _DIGITS = 9
 
 
 def scores(model: LearnedModel, labels: Labelled) -> FloatArray:
-    """Score the answers of all tiers below the strongest, (questions, tiers - 1), as the check would on the way up."""
-    return _judged(model, labels).scores
+    """Return the threshold up to which each answer below the strongest tier's is kept, (questions, tiers - 1)."""
+    return scored(model, labels).kept_up_to
 
 
 def thresholds(found: FloatArray) -> FloatArray:
@@ -33,14 +28,19 @@ def thresholds(found: FloatArray) -> FloatArray:
     Where traits are few, many answers have one score: a threshold lies just below it, so that the last bits of a sum,
     which come out otherwise in another place, decide nothing.
     """
-    quantiles = np.quantile(found.max(axis=1), np.linspace(0.02, 0.98, _STEPS))
+    quantiles = np.quantile(found.max(axis=1), _SHARES)
     inner = np.unique(quantiles.round(_DIGITS)) - 0.5 * 10.0**-_DIGITS
     return np.concatenate(([STRICTEST], inner[::-1], [0.0]))
 
 
+def asked(model: LearnedModel, labels: Labelled, tried: FloatArray) -> BoolArray:
+    """Say which tiers are asked for an answer, (thresholds, questions, tiers); the last that is asked answers."""
+    return _asked(labels, scored(model, labels), tried)
+
+
 def ladder(model: LearnedModel, labels: Labelled, tried: FloatArray) -> Ladder:
     """Climb with each threshold in turn: quality and cost of every question, by what was recorded."""
-    return _climbed(labels, _judged(model, labels), tried, labels.quality)
+    return _climbed(labels, scored(model, labels), tried)
 
 
 def expected_ladder(model: LearnedModel, labels: Labelled, tried: FloatArray) -> Ladder:
@@ -48,75 +48,30 @@ def expected_ladder(model: LearnedModel, labels: Labelled, tried: FloatArray) ->
 
     Good for choosing a threshold that meets a target on average; no ground for a promise.
     """
-    judged = _judged(model, labels)
-    expected = np.column_stack((judged.right, judged.strongest_right[:, -1]))
-    return _climbed(labels, judged, tried, expected)
+    return _climbed(labels, scored(model, labels), tried, believed=True)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Judged:
-    """What the check says of all answers below the strongest; each (questions, tiers - 1)."""
-
-    scores: FloatArray
-    right: FloatArray
-    strongest_right: FloatArray
-    opinion_usd: FloatArray
-    """What the helper cost beside each; 0 where it was not worth asking."""
-
-
-def _judged(model: LearnedModel, labels: Labelled) -> _Judged:
-    tiers = [_tier_judged(model, labels, position) for position in range(len(labels.tiers) - 1)]
-    return _Judged(*(np.column_stack(parts) for parts in zip(*tiers, strict=True)))
+def _asked(labels: Labelled, found: Scored, tried: FloatArray) -> BoolArray:
+    threshold = tried[:, None, None]
+    keeps = found.kept_up_to >= threshold
+    climbs = ~keeps if labels.helper is not None else found.undecided(threshold)
+    drafted = np.ones_like(keeps)
+    drafted[..., 1:] = np.logical_and.accumulate(climbs[..., :-1], axis=2)
+    drafted &= threshold < STRICTEST
+    kept = (drafted & keeps).any(axis=2, keepdims=True)
+    return np.concatenate((drafted, ~kept), axis=2)
 
 
-def _tier_judged(model: LearnedModel, labels: Labelled, position: int) -> tuple[FloatArray, ...]:
-    tier = labels.tiers[position]
-    if labels.helper is None:
-        before = labels.tiers[position - 1] if position else None
-        return *_said(model, *_stage(model, labels, tier, before)), np.zeros(len(labels))
-    table, alone = _stage(model, labels, tier, None)
-    asked = _worth_asking(table, alone)
-    beside = _said(model, *_stage(model, labels, tier, labels.helper))
-    found = tuple(np.where(asked, *both) for both in zip(beside, _said(model, table, alone), strict=True))
-    return *found, np.where(asked, labels.helper_usd, 0.0)
+def _climbed(labels: Labelled, found: Scored, tried: FloatArray, *, believed: bool = False) -> Ladder:
+    asked, threshold = _asked(labels, found, tried), tried[:, None, None]
+    quality = _believed(found, threshold) if believed else labels.quality
+    last = asked.shape[2] - 1 - asked[..., ::-1].argmax(axis=2, keepdims=True)
+    answers = np.take_along_axis(np.broadcast_to(quality, asked.shape), last, axis=2)[..., 0]
+    opinions = (asked[..., :-1] & found.undecided(threshold)).sum(axis=2)
+    usd = (asked * labels.cost_usd).sum(axis=2) + opinions * labels.helper_usd
+    return Ladder(tried, answers, usd, labels.quality[:, -1], labels.cost_usd[:, -1])
 
 
-def _said(model: LearnedModel, table: Table, stage: Stage) -> tuple[FloatArray, FloatArray, FloatArray]:
-    right, strongest = _probability(table, stage.right), _probability(table, stage.strongest_right)
-    loss = np.maximum(0.0, strongest - right)
-    return 1.0 / (1.0 + loss * model.unit_usd / np.exp(table.weigh(stage.onward_usd))), right, strongest
-
-
-def _worth_asking(table: Table, alone: Stage) -> BoolArray:
-    if alone.opinion is None:
-        return np.ones(len(table.values), dtype=bool)
-    agrees = np.maximum(LEAST_AGREEMENT, _probability(table, alone.opinion.agrees))
-    return np.asarray(agrees * np.exp(table.weigh(alone.onward_usd)) > np.exp(table.weigh(alone.opinion.usd)))
-
-
-def _climbed(labels: Labelled, judged: _Judged, tried: FloatArray, quality: FloatArray) -> Ladder:
-    count, below = judged.scores.shape
-    got, paid = np.empty((len(tried), count)), np.empty((len(tried), count))
-    everyone = np.arange(count)
-    spent = np.cumsum(labels.cost_usd, axis=1)
-    spent[:, :below] += np.cumsum(judged.opinion_usd, axis=1)
-    spent[:, below] += judged.opinion_usd.sum(axis=1)
-    for row, threshold in enumerate(tried):
-        if threshold >= STRICTEST:
-            got[row], paid[row] = quality[:, -1], labels.cost_usd[:, -1]
-            continue
-        passes = np.column_stack((judged.scores >= threshold, np.ones(count, dtype=bool)))
-        answered = passes.argmax(axis=1)
-        got[row], paid[row] = quality[everyone, answered], spent[everyone, answered]
-    return Ladder(tried, got, paid, quality[:, -1], labels.cost_usd[:, -1])
-
-
-def _probability(table: Table, log_odds: Weighing) -> FloatArray:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(table.weigh(log_odds), -50.0, 50.0))))
-
-
-def _stage(model: LearnedModel, labels: Labelled, tier: str, other: str | None) -> tuple[Table, Stage]:
-    stage, table = model.stage(tier, other), labels.stage(tier, other)
-    if stage is None or table is None:
-        raise ConfigError(f"the model was learned on {model.tiers} with helper {model.helper}, not on {labels.tiers}")
-    return table, stage
+def _believed(found: Scored, threshold: FloatArray) -> FloatArray:
+    right, strongest = found.told("right", threshold), found.told("strongest_right", threshold)[..., -1:]
+    return np.concatenate((right, strongest), axis=-1)

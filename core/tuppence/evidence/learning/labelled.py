@@ -45,7 +45,7 @@ class Labelled:
     """Questions on which all tiers of a ladder, and the helper if there is one, were asked, graded and priced."""
 
     tiers: tuple[str, ...]
-    """Cheapest first; the last is the strongest."""
+    """In the order in which they are climbed; the last is the strongest."""
     helper: str | None
     quality: FloatArray
     """(questions, tiers): scores in [0, 1]."""
@@ -55,7 +55,7 @@ class Labelled:
     """(questions,): scores of the helper's own answers; 0 without one."""
     helper_usd: FloatArray
     """(questions,): what the helper's opinion cost; 0 without one."""
-    stages: tuple[Table, ...]
+    tables: tuple[Table, ...]
     ids: tuple[str, ...]
     """The questions' own."""
     skipped: int = 0
@@ -64,22 +64,33 @@ class Labelled:
     def __len__(self) -> int:
         return len(self.quality)
 
-    def stage(self, tier: str, other: str | None) -> Table | None:
-        """Find the traits of a tier's answers beside another's, or without one."""
-        return next((table for table in self.stages if (table.tier, table.other) == (tier, other)), None)
+    def table(self, tier: str, other: str | None) -> Table:
+        """Return the traits of a tier's answers beside another's, or without one; raises `ConfigError` without any."""
+        for table in self.tables:
+            if (table.tier, table.other) == (tier, other):
+                return table
+        beside = "" if other is None else f" beside {other}'s"
+        raise ConfigError(
+            f"the labels are of {list(self.tiers)} with helper {self.helper}, not of {tier}'s answers{beside}"
+        )
 
     def take(self, index: Index) -> Labelled:
         """Return some of the questions, in the order of `index`."""
-        stages = tuple(replace(table, values=table.values[index]) for table in self.stages)
+        tables = tuple(replace(table, values=table.values[index]) for table in self.tables)
         return replace(
             self,
             quality=self.quality[index],
             cost_usd=self.cost_usd[index],
             helper_quality=self.helper_quality[index],
             helper_usd=self.helper_usd[index],
-            stages=stages,
+            tables=tables,
             ids=tuple(self.ids[one] for one in index),
         )
+
+    def climbing(self, order: Sequence[str]) -> Labelled:
+        """Return the same questions as a ladder of `order`: some of the tiers, the strongest last."""
+        columns = [self.tiers.index(tier) for tier in order]
+        return replace(self, tiers=tuple(order), quality=self.quality[:, columns], cost_usd=self.cost_usd[:, columns])
 
     def split(self, share: float, *, seed: int) -> tuple[Labelled, Labelled]:
         """Draw a share of the questions by a hash of their ids; return about so many, and the rest.
@@ -93,7 +104,7 @@ class Labelled:
 
 
 def labelled(rows: Iterable[Outcomes], *, tiers: Sequence[str], helper: str | None = None) -> Labelled:
-    """Read the rows on which all of `tiers` (cheapest first) and the helper were asked.
+    """Read the rows on which all of `tiers` (the strongest last) and the helper were asked.
 
     Raises `ConfigError` for a ladder of fewer than two tiers, a helper that is one of them, and where no row has all.
     """
@@ -118,7 +129,7 @@ def labelled(rows: Iterable[Outcomes], *, tiers: Sequence[str], helper: str | No
         usd[:, :count],
         quality[:, count] if helper is not None else np.zeros(len(usable)),
         usd[:, count] if helper is not None else np.zeros(len(usable)),
-        _stages(usable, tuple(tiers), helper),
+        _tables(usable, tuple(tiers), helper),
         tuple(row.id for row in usable),
         skipped=len(all_rows) - len(usable),
     )
@@ -160,12 +171,13 @@ def _nothing_usable(rows: Sequence[Outcomes], asked: Sequence[str]) -> str:
     )
 
 
-def _stages(rows: Sequence[Outcomes], tiers: tuple[str, ...], helper: str | None) -> tuple[Table, ...]:
-    """Read the traits of every stage at which a tier below the strongest may be judged."""
+def _tables(rows: Sequence[Outcomes], tiers: tuple[str, ...], helper: str | None) -> tuple[Table, ...]:
+    """Read the traits of every stage at which a tier below the strongest may be judged, in whatever order."""
     questions = [question_traits(request_of(row)) for row in rows]
+    drafting = tiers[:-1]
     tables = []
-    for position, tier in enumerate(tiers[:-1]):
-        beside = (helper,) if helper is not None else tiers[max(0, position - 1) : position]
+    for tier in drafting:
+        beside = (helper,) if helper is not None else (other for other in drafting if other != tier)
         tables += [_table(rows, questions, tier, other) for other in (None, *beside)]
     return tuple(tables)
 

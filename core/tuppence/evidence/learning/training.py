@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tuppence.checks.learned import LearnedModel, Opinion, Stage, Weighing
+from tuppence.checks.learned import Ahead, LearnedModel, Outlook, Stage, Weighing
 from tuppence.errors import ConfigError
 from tuppence.evidence.learning.labelled import FloatArray, Labelled, Table
 
@@ -31,31 +31,70 @@ def train(labels: Labelled) -> LearnedModel:
     """
     if len(labels) < _LEAST_LABELS:
         raise ConfigError(f"{len(labels)} labelled questions are too few to learn from: give at least {_LEAST_LABELS}")
-    strongest = labels.quality[:, -1]
-    stages = []
-    for table in labels.stages:
-        position = labels.tiers.index(table.tier)
-        scaled = _Scaled(table)
-        stages.append(
-            Stage(
-                table.tier,
-                table.other,
-                scaled.log_odds(labels.quality[:, position]),
-                scaled.log_odds(strongest),
-                scaled.log_cost(labels.cost_usd[:, position + 1]),
-                _opinion(labels, table, scaled),
-            )
-        )
+    stages = [
+        _stage(labels, position, other)
+        for position in range(len(labels.tiers) - 1)
+        for other in (None, *_beside(labels, position))
+    ]
     unit = float(labels.cost_usd[:, -1].mean())
     return LearnedModel(labels.tiers, labels.helper, _rounded(unit), tuple(stages), len(labels))
 
 
-def _opinion(labels: Labelled, table: Table, scaled: _Scaled) -> Opinion | None:
-    beside = None if table.other is not None else labels.stage(table.tier, labels.helper)
-    if labels.helper is None or beside is None:
+def _beside(labels: Labelled, position: int) -> tuple[str, ...]:
+    """Name whose answer a tier's own is compared with: the helper's, or that of the tier before."""
+    return (labels.helper,) if labels.helper is not None else labels.tiers[max(0, position - 1) : position]
+
+
+def _stage(labels: Labelled, position: int, other: str | None) -> Stage:
+    tier = labels.tiers[position]
+    table = labels.table(tier, other)
+    scaled, strongest = _Scaled(table), labels.quality[:, -1]
+    onward = position + 1 if labels.helper is not None else -1
+    return Stage(
+        tier,
+        other,
+        scaled.log_odds(labels.quality[:, position]),
+        scaled.log_odds(strongest),
+        scaled.log_cost(labels.cost_usd[:, onward]),
+        _ahead(labels, position, other, scaled),
+    )
+
+
+def _ahead(labels: Labelled, position: int, other: str | None, scaled: _Scaled) -> Ahead | None:
+    """Learn what asking the helper, or else the next tier, would bring; None where there is nobody to ask."""
+    tier, strongest = labels.tiers[position], labels.quality[:, -1]
+    if labels.helper is not None:
+        if other is not None:
+            return None
+        beside, kept, usd = labels.table(tier, labels.helper), labels.quality[:, position], labels.helper_usd
+    elif position + 2 < len(labels.tiers):
+        following = position + 1
+        beside = labels.table(labels.tiers[following], tier)
+        kept, usd = labels.quality[:, following], labels.cost_usd[:, following]
+    else:
         return None
-    agrees = beside.values[:, beside.names.index("agrees")]
-    return Opinion(scaled.log_odds(agrees), scaled.log_cost(labels.helper_usd))
+    alike = _alike(beside)
+    outlooks = [
+        Outlook(scaled.log_odds(kept, weights), scaled.log_odds(strongest, weights)) for weights in (alike, 1.0 - alike)
+    ]
+    return Ahead(scaled.log_odds(alike), scaled.log_cost(usd), *outlooks)
+
+
+def _alike(beside: Table) -> FloatArray:
+    """Say which pairs of answers are more alike than different: 1 above the cut between two means, else 0.
+
+    The cut is the one that leaves the least variance on its two sides (N. Otsu, "A Threshold Selection Method from
+    Gray-Level Histograms", IEEE Transactions on Systems, Man, and Cybernetics 9, 1979): answers that are the same or
+    not are cut there, sentences where there are most of neither.
+    """
+    found = beside.values[:, beside.names.index("agrees")]
+    levels = np.unique(found)
+    if len(levels) < 2:
+        return np.ones_like(found)
+    above = found > levels[:-1, None]
+    share = above.mean(axis=1)
+    apart = (above * found).sum(axis=1) / above.sum(axis=1) - (~above * found).sum(axis=1) / (~above).sum(axis=1)
+    return np.asarray(above[np.argmax(share * (1.0 - share) * apart**2)], dtype=np.float64)
 
 
 class _Scaled:
@@ -68,18 +107,18 @@ class _Scaled:
         self._mean, self._spread = table.values[:, kept].mean(axis=0), table.values[:, kept].std(axis=0)
         self._values = (table.values[:, kept] - self._mean) / self._spread
 
-    def log_odds(self, scores: FloatArray) -> Weighing:
+    def log_odds(self, scores: FloatArray, weights: FloatArray | None = None) -> Weighing:
         """Fit a logistic regression; each score counts as so much of a right and the rest of a wrong answer."""
-        total = float(scores.sum())
-        if not 0.0 < total < len(scores):
+        right, wrong = (part if weights is None else weights * part for part in (scores, 1.0 - scores))
+        total, lost = float(right.sum()), float(wrong.sum())
+        if not (total > 0.0 and lost > 0.0):
             # All alike: add-half smoothing (Jeffreys) in place of infinite odds.
-            return Weighing(_rounded(float(np.log((total + 0.5) / (len(scores) - total + 0.5)))), {})
+            return Weighing(_rounded(float(np.log((total + 0.5) / (lost + 0.5)))), {})
         model = LogisticRegression(C=_PRIOR_VARIANCE, solver="newton-cholesky")
-        count = len(scores)
         model.fit(
             np.concatenate((self._values, self._values)),
-            np.repeat((1, 0), count),
-            sample_weight=np.concatenate((scores, 1.0 - scores)),
+            np.repeat((1, 0), len(scores)),
+            sample_weight=np.concatenate((right, wrong)),
         )
         return self._weighing(model.coef_[0], float(model.intercept_[0]))
 
