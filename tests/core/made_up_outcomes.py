@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from tuppence.evidence.outcomes import Outcome, Outcomes
 
@@ -23,8 +24,20 @@ def made_up(count: int, *, seed: int) -> Iterator[Outcomes]:
         truth = draw.randrange(100)
         by_model = {name: _outcome(name, hardness, truth, draw) for name in MODELS}
         steps = 1 + int(hardness * 3)
-        query = f"Question {number}: " + " then add ".join(str(draw.randrange(50)) for _ in range(steps)) + "?"
+        # Never twice the same, and no larger where more are drawn: that would be another kind of question.
+        label = number * 7_919 % 10_007
+        query = f"Question {label}: " + " then add ".join(str(draw.randrange(50)) for _ in range(steps)) + "?"
         yield Outcomes(f"q{number}", query, by_model, dataset="made-up", task="sums" if hardness < 2 else "puzzles")
+
+
+def with_a_useless_medium(rows: Iterable[Outcomes]) -> list[Outcomes]:
+    """Let the medium model answer as the small one does, but for one question in fifty, at twelve times its price."""
+    return [
+        replace(row, by_model={**row.by_model, "medium": replace(answers, pico_usd=(medium.pico_usd or 0) * 12)})
+        for number, row in enumerate(rows)
+        for medium in [row.by_model["medium"]]
+        for answers in [row.by_model["small"] if number % 50 else medium]
+    ]
 
 
 def _outcome(name: str, hardness: float, truth: int, draw: random.Random) -> Outcome:

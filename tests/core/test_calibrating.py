@@ -21,7 +21,7 @@ from tuppence.evidence.outcomes import Outcome, Outcomes  # noqa: E402
 from tuppence.policy import Policy  # noqa: E402
 from tuppence.tiers import Tier  # noqa: E402
 
-from .made_up_outcomes import MODELS, made_up  # noqa: E402
+from .made_up_outcomes import MODELS, made_up, with_a_useless_medium  # noqa: E402
 
 ROWS = list(made_up(1_500, seed=11))
 TIERS = ("small", "large")
@@ -186,9 +186,8 @@ def test_the_tiers_are_asked_in_the_order_that_costs_least() -> None:
 
 
 def test_a_tier_that_saves_nothing_beside_the_others_is_not_asked() -> None:
-    """One that is nearly as dear as the strongest has its use for nobody."""
-    dear = _changed(ROWS, "medium", lambda one: replace(one, pico_usd=(one.pico_usd or 0) * 12))
-    found = calibrate(dear, tiers=MODELS, target=0.95)
+    """One that says what another says has its use for nobody."""
+    found = calibrate(with_a_useless_medium(ROWS), tiers=MODELS, target=0.95)
     assert found.model is not None
     assert found.model.tiers == TIERS
     assert [(one.tier, "not expected to save" in one.reason) for one in found.dropped] == [("medium", True)]

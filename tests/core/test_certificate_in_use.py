@@ -57,7 +57,7 @@ from tuppence.testing.models import ScriptedModels
 from tuppence.tiers import Additions, Tier
 from tuppence.usage import Usage
 
-from .made_up_outcomes import MODELS, made_up
+from .made_up_outcomes import MODELS, made_up, with_a_useless_medium
 
 LABELLED = list(made_up(1500, seed=3))
 TRAFFIC = list(made_up(1500, seed=4))
@@ -149,7 +149,7 @@ def test_without_its_route_a_reordered_ladder_is_outside(reordered: Path) -> Non
 
 def test_a_tier_that_calibration_left_out_is_never_asked(tmp_path: Path) -> None:
     """It may stay in the policy: the route goes by it."""
-    found = calibrate(_dearer(made_up(1_500, seed=11), "medium", 12), tiers=MODELS, target=0.95)
+    found = calibrate(with_a_useless_medium(made_up(1_500, seed=11)), tiers=MODELS, target=0.95)
     assert found.reordered == "small > large"
     found.save(tmp_path / "certificate.json")
     policy, warned = _warned(lambda: _policy(tmp_path / "certificate.json", tiers=(SMALL, MEDIUM, LARGE)))

@@ -165,14 +165,21 @@ def test_the_dearer_an_opinion_the_less_it_is_asked() -> None:
 
 
 def _opinions(price: float) -> float:
-    """Return the share of drafts that the helper is asked about when it costs so many times its price."""
-    rows = [
-        replace(row, by_model={**row.by_model, "medium": replace(helper, pico_usd=int((helper.pico_usd or 0) * price))})
-        for row in ROWS
-        for helper in [row.by_model["medium"]]
-    ]
-    labels = labelled(rows, tiers=("small", "large"), helper="medium")
+    """Return the share of drafts that the helper is asked about when it costs so many times its price.
+
+    The drafts' lengths, which give them away, are made the same.
+    """
+    labels = labelled([_telling_nothing(row, price) for row in ROWS], tiers=("small", "large"), helper="medium")
     return float(scored(train(labels), labels).undecided(np.array(0.9)).mean())
+
+
+def _telling_nothing(row: Outcomes, price: float) -> Outcomes:
+    draft, helper = (
+        replace(one, answer=f"{one.answer:>06}", output_tokens=60)
+        for one in (row.by_model["small"], row.by_model["medium"])
+    )
+    helper = replace(helper, pico_usd=int((helper.pico_usd or 0) * price))
+    return replace(row, by_model={**row.by_model, "small": draft, "medium": helper})
 
 
 def test_an_unknown_tier_scores_nothing() -> None:

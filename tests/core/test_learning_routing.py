@@ -17,7 +17,7 @@ pytest.importorskip("sklearn")
 from tuppence.embed import Vectors  # noqa: E402
 from tuppence.errors import ConfigError  # noqa: E402
 from tuppence.evidence.learning.questions import qualities, questions, right  # noqa: E402
-from tuppence.evidence.learning.relevance import relevances  # noqa: E402
+from tuppence.evidence.learning.relevance import relevances, relevances_of_few  # noqa: E402
 from tuppence.evidence.learning.routing import train_route  # noqa: E402
 from tuppence.evidence.outcomes import Outcome, Outcomes  # noqa: E402
 from tuppence.signals.learned_route import LearnedRouteModel, read_route_model  # noqa: E402
@@ -113,6 +113,15 @@ def test_relevance_is_that_of_the_groups_that_matter() -> None:
     shares = relevances([useful @ useful.T, useless @ useless.T], targets)
     assert shares[0] > 0.1 > shares[1]
     assert relevances([useful @ useful.T], np.ones((300, 1)))[0] < 0.001
+
+
+@pytest.mark.parametrize("count", [300, 8], ids=["many questions", "fewer questions than features"])
+def test_relevance_of_few_features_is_the_same_by_another_way(count: int) -> None:
+    draw = np.random.default_rng(count)
+    groups = [one - one.mean(axis=0) for one in draw.normal(size=(2, count, 5)) / math.sqrt(5)]
+    targets = groups[0] @ draw.normal(size=(5, 2)) * 2 + draw.normal(size=(count, 2))
+    assert relevances_of_few(groups, targets) == pytest.approx(relevances([x @ x.T for x in groups], targets), rel=1e-2)
+    assert relevances_of_few(groups, np.ones((count, 1))) == pytest.approx(np.exp([-9.0, -9.0]))
 
 
 def test_a_tier_that_is_always_right_or_always_wrong_is_no_obstacle() -> None:

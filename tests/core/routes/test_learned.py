@@ -103,7 +103,7 @@ def test_a_newer_file_takes_over(tmp_path: Path) -> None:
 
 BROKEN = {
     "no JSON": "{",
-    "another kind of file": json.dumps({"format": "tuppence-check/3"}),
+    "another kind of file": json.dumps({"format": "tuppence-check/4"}),
     "no object": "[]",
     "nothing": "",
 }

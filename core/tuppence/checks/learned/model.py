@@ -16,7 +16,7 @@ from typing import Any
 from tuppence.checks.learned.traits import Traits
 from tuppence.errors import ConfigError
 
-FORMAT = "tuppence-check/3"
+FORMAT = "tuppence-check/4"
 
 
 @dataclass(frozen=True, slots=True)

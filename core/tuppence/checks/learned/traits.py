@@ -10,23 +10,19 @@ from collections.abc import Mapping
 
 from tuppence.checks.agreement import likeness
 from tuppence.request import Reply, Request
-from tuppence.signals import complexity, count_words, cut_off, numbers, refusal, sequence_probability
+from tuppence.signals import count_words, cut_off, numbers, refusal, sequence_probability
+from tuppence.signals.question_shape import shape
 
 Traits = Mapping[str, float]
 
 # Words to a token of English, as OpenAI's help centre puts it ("What are tokens": 100 tokens are about 75 words).
 _TOKENS_PER_WORD = 4 / 3
-_FORMULA = re.compile(r"\\[a-zA-Z]+|\$")
 _NUMBER = re.compile(r"[-−+]?[$€£]?\d[\d,.]*%?")
 
 
 def question_traits(request: Request) -> dict[str, float]:
-    """Read the question: its length, its numbers, how complex it looks, and the task that its tag names."""
-    text = request.question
-    traits = {f"question.{name}": value for name, value in complexity(text).features}
-    traits["question.log_words"] = math.log1p(count_words(text))
-    traits["question.numbers"] = math.sqrt(len(numbers(text)))
-    traits["question.formulas"] = math.sqrt(len(_FORMULA.findall(text)))
+    """Read the question: the shape of its text, the turns before it, and the task that its tag names."""
+    traits = {f"question.{name}": value for name, value in shape(request.question).items()}
     traits["question.turns"] = math.log1p(sum(message.role != "system" for message in request.messages))
     task = request.tags.get("task")
     if task:

@@ -4,11 +4,12 @@ tier's would be, and what going on would cost. Seconds on a thousand labels; the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tuppence.checks.learned import Ahead, LearnedModel, Outlook, Stage, Weighing
 from tuppence.errors import ConfigError
 from tuppence.evidence.learning.labelled import FloatArray, Labelled, Table
+from tuppence.evidence.learning.relevance import relevances_of_few
 
 try:
     import numpy as np
@@ -16,8 +17,6 @@ try:
 except ImportError as error:
     raise ConfigError("learning needs scikit-learn: pip install 'tuppence[evidence]'") from error
 
-# Weights of standardised traits are drawn from N(0, .1) a priori: labels are few, traits are many and overlap.
-_PRIOR_VARIANCE = 0.1
 _COST_RIDGE = 10.0
 # Fewer labels than this say nothing about a dozen traits.
 _LEAST_LABELS = 50
@@ -48,7 +47,8 @@ def _beside(labels: Labelled, position: int) -> tuple[str, ...]:
 def _stage(labels: Labelled, position: int, other: str | None) -> Stage:
     tier = labels.tiers[position]
     table = labels.table(tier, other)
-    scaled, strongest = _Scaled(table), labels.quality[:, -1]
+    strongest = labels.quality[:, -1]
+    scaled = _Scaled(table, lost=strongest - labels.quality[:, position])
     onward = position + 1 if labels.helper is not None else -1
     return Stage(
         tier,
@@ -98,29 +98,40 @@ def _alike(beside: Table) -> FloatArray:
 
 
 class _Scaled:
-    """A stage's traits, standardised; those that never vary are left out."""
+    """A stage's traits, standardised; those that never vary are left out.
 
-    def __init__(self, table: Table) -> None:
+    Weights are drawn from a normal distribution a priori, with one variance for what a question's text tells, one for
+    its task and one for the answers: those under which what is `lost` by keeping an answer is most probable.
+    """
+
+    def __init__(self, table: Table, *, lost: FloatArray) -> None:
         # A column of one value has a standard deviation that is not quite 0, and would get a weight beyond all measure.
         kept = np.ptp(table.values, axis=0) > 0
         self._names = [name for name, is_kept in zip(table.names, kept, strict=True) if is_kept]
         self._mean, self._spread = table.values[:, kept].mean(axis=0), table.values[:, kept].std(axis=0)
         self._values = (table.values[:, kept] - self._mean) / self._spread
+        self._variances = _variances(self._names, self._values, lost)
 
     def log_odds(self, scores: FloatArray, weights: FloatArray | None = None) -> Weighing:
-        """Fit a logistic regression; each score counts as so much of a right and the rest of a wrong answer."""
+        """Fit a logistic regression; each score counts as so much of a right and the rest of a wrong answer.
+
+        A variance of probabilities is that variance / (p(1 - p))**2 on the scale of log odds (the delta method), at the
+        mean p, and a share of the labels' own variance p(1 - p) is that share / p(1 - p).
+        """
         right, wrong = (part if weights is None else weights * part for part in (scores, 1.0 - scores))
         total, lost = float(right.sum()), float(wrong.sum())
+        # Add-half smoothing (Jeffreys) keeps the odds finite where all are alike.
+        mean = (total + 0.5) / (total + lost + 1.0)
         if not (total > 0.0 and lost > 0.0):
-            # All alike: add-half smoothing (Jeffreys) in place of infinite odds.
-            return Weighing(_rounded(float(np.log((total + 0.5) / (lost + 0.5)))), {})
-        model = LogisticRegression(C=_PRIOR_VARIANCE, solver="newton-cholesky")
+            return Weighing(_rounded(float(np.log(mean / (1.0 - mean)))), {})
+        widths = np.sqrt(self._variances / (mean * (1.0 - mean)))
+        model = LogisticRegression(C=1.0, solver="newton-cholesky")
         model.fit(
-            np.concatenate((self._values, self._values)),
+            np.tile(self._values * widths, (2, 1)),
             np.repeat((1, 0), len(scores)),
             sample_weight=np.concatenate((right, wrong)),
         )
-        return self._weighing(model.coef_[0], float(model.intercept_[0]))
+        return self._weighing(model.coef_[0] * widths, float(model.intercept_[0]))
 
     def log_cost(self, usd: FloatArray) -> Weighing:
         """Fit the logarithm of a cost so that its exponential has the right mean (N. Duan, JASA 78 (1983) 605)."""
@@ -136,6 +147,24 @@ class _Scaled:
             name: _rounded(float(weight)) for name, weight in zip(self._names, raw, strict=True)
         }
         return Weighing(_rounded(intercept - float(raw @ self._mean)), weights)
+
+
+def _variances(names: Sequence[str], values: FloatArray, lost: FloatArray) -> FloatArray:
+    """Return the prior variance of each trait's weight, for labels of variance 1."""
+    kinds = np.array([_kind(name) for name in names])
+    groups = [kinds == kind for kind in sorted(set(kinds))]
+    sizes = [int(group.sum()) for group in groups]
+    scaled = [values[:, group] / np.sqrt(size) for group, size in zip(groups, sizes, strict=True)]
+    variances = np.ones(len(names))
+    if groups:
+        for group, size, share in zip(groups, sizes, relevances_of_few(scaled, lost[:, None]), strict=True):
+            variances[group] = share / size
+    return variances
+
+
+def _kind(trait: str) -> str:
+    kind = trait.partition(".")[0]
+    return kind if kind in ("question", "task") else "answers"
 
 
 def _rounded(value: float) -> float:
