@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from decimal import Decimal
@@ -24,8 +25,9 @@ from tuppence.ports import Port
 from tuppence.prices import token_rate
 from tuppence.request import Message, Reply, Request
 from tuppence.routes import by_size, only, start_at
-from tuppence.selfhost import AsyncLeastWaiting, LeastWaiting, SelfHostError, Servers, SpillOver
+from tuppence.selfhost import AsyncLeastWaiting, LeastWaiting, SelfHostError, Servers, SpillOver, servers
 from tuppence.selfhost.fleet import http_clients
+from tuppence.selfhost.servers import Server
 from tuppence.spend import SqliteLedger
 from tuppence.spend.cells import cells
 from tuppence.testing import Fault, ProviderServer, Turn
@@ -195,6 +197,30 @@ def test_a_call_that_was_begun_is_never_sent_twice(start: Start) -> None:
         assert (asked(dying), asked(other)) == (1, 0)
         assert say(client)
     assert (asked(dying), asked(other)) == (1, 1)
+
+
+def test_a_look_begun_before_a_failure_does_not_end_it(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page was on its way while a call failed: the server is left alone until it is seen again."""
+    one = Server(start().url, rest_s=3_600.0)
+
+    class WhileACallFails:
+        def get(self, url: str) -> httpx.Response:
+            one.failed()
+            return httpx.get(url)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(servers, "_client", lambda _: WhileACallFails())
+        look(one)
+    assert not one.health.allows(time.time())
+    look(one)
+    assert one.health.allows(time.time())
+
+
+def look(one: Server) -> None:
+    one.look(0.0)
+    for thread in threading.enumerate():
+        if thread.name == "tuppence-look":
+            thread.join()
 
 
 def test_servers_may_lie_under_a_path() -> None:

@@ -8,7 +8,6 @@ begun to answer is never sent again from here, for that may be billed twice: whe
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from time import time
 
 import httpx
 
@@ -162,7 +161,7 @@ def _told(response: httpx.Response, stream: httpx.SyncByteStream | httpx.AsyncBy
 def _ended(server: Server, error: BaseException | None) -> None:
     server.ended()
     if isinstance(error, (*NOT_THERE, *_GONE)):
-        server.health.failed(time())
+        server.failed()
 
 
 def http_clients(servers: Servers | Sequence[str]) -> tuple[httpx.Client, httpx.AsyncClient]:

@@ -29,7 +29,7 @@ _STALE_S = 10.0
 class Server:
     """One of the servers. Counts are of requests."""
 
-    __slots__ = ("_lock", "_next_look", "_seen", "_since_look", "_under_way", "health", "url")
+    __slots__ = ("_failed_at", "_lock", "_next_look", "_seen", "_since_look", "_under_way", "health", "url")
 
     def __init__(self, url: str, rest_s: float) -> None:
         self.url = httpx.URL(Endpoint(url).url)
@@ -39,6 +39,7 @@ class Server:
         self._seen: tuple[float, float, float] | None = None
         """When it was looked at (monotonic), how many waited, and how many ran or waited that were not ours."""
         self._next_look = 0.0
+        self._failed_at = 0.0
         self._lock = threading.Lock()
 
     @property
@@ -66,6 +67,11 @@ class Server:
         with self._lock:
             self._under_way -= 1
 
+    def failed(self) -> None:
+        """Leave it alone for a while: it is not there, or was gone before it had answered."""
+        self._failed_at = time.monotonic()
+        self.health.failed(time.time())
+
     def sent(self) -> None:
         """Count a request that will soon be among those waiting."""
         with self._lock:
@@ -85,14 +91,17 @@ class Server:
         return seen if seen is not None and time.monotonic() - seen[0] < _STALE_S else None
 
     def _looked(self, every_s: float) -> None:
+        began = time.monotonic()
         try:
             page = _client(self.url).get(f"{self.url}/metrics")
         except httpx.HTTPError as error:
             self._seen = None
             if isinstance(error, NOT_THERE):
-                self.health.failed(time.time())
+                self.failed()
         else:
-            self.health.succeeded()
+            # A page that was asked for before the failure does not say that it is over.
+            if self._failed_at < began:
+                self.health.succeeded()
             self._see(page)
         self._next_look = time.monotonic() + every_s
 
